@@ -1,0 +1,1 @@
+"""The shared kernel: values that cross a process border. Standard library only."""
