@@ -284,7 +284,7 @@ def _told_type(hint: Any) -> str:  # noqa: ANN401 -- any type of setting
 
 def _object_schema(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)
-    listed: list[Field[Any]] = list(fields(kind))  # type: ignore[arg-type]
+    listed: list[Field[Any]] = list(fields(kind))
     properties = {field.name: _field_schema(hints[field.name], field) for field in listed}
     required = [field.name for field in listed if _is_required(field)]
     return {
@@ -313,7 +313,7 @@ def _type_schema(hint: Any) -> dict[str, Any]:  # noqa: ANN401 -- any type of se
         return {"enum": list(arguments)}
     if origin is tuple:
         return {"type": "array", "items": _type_schema(arguments[0])}
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return _object_schema(hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return {"enum": [choice.value for choice in hint]}

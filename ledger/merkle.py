@@ -168,6 +168,18 @@ class Tree:
             nodes.extend(_parents(fresh))
             below = nodes
 
+    def leaves(self) -> Sequence[bytes]:
+        """Return all leaf hashes."""
+        return self._levels[0]
+
+    def tail_leaves(self, count: int) -> list[bytes]:
+        """Return the last `count` leaf hashes."""
+        return self._levels[0][len(self) - count :]
+
+    def subtrees(self, level: int, start: int, end: int) -> list[bytes]:
+        """Return the hashes of the complete subtrees [start, end) of 2^level leaves each."""
+        return self._levels[level][start:end]
+
     def root(self, size: int | None = None) -> bytes:
         """Return the root over the first `size` leaves, all of them by default.
 
