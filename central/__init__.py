@@ -1,0 +1,1 @@
+"""The central side: the Shared Customer Database and those who work on it."""

@@ -1,0 +1,1 @@
+"""The Shared Customer Database: evidence first, series derived from it."""

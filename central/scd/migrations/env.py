@@ -1,0 +1,13 @@
+"""Alembic's entry: migrations run on the connection that the caller hands in."""
+
+from alembic import context
+
+from central.scd.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,168 @@
+"""What the Shared Customer Database needs from the engine that keeps its evidence."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from central.scd.stored import (
+    Arrival,
+    CheckedSegment,
+    Equivocation,
+    LastValue,
+    NamedGap,
+    Outcome,
+    QuarterSums,
+    SegmentEntry,
+    StoredAnchor,
+    StoredRegistration,
+    StoredSegmentBody,
+    StoredWindow,
+    Tally,
+    Watermark,
+)
+
+
+class SegmentStore(Protocol):
+    """Durable before told: an outcome is returned only when it survives a power cut.
+
+    One call is one transaction. Whatever happens, either every segment of the call is there,
+    with watermark, last value, gaps and quarter sums, or nothing of the call is. A call that
+    raised may have been kept: handing the same segments in again is always safe and answers
+    `DUPLICATE`. A second content for a stored sequence is kept as evidence and answers
+    `CONFLICT`; from then on neither content counts in anything derived. The order in which
+    segments arrive changes no derived value. Reads may run at once with writes and see whole
+    calls only.
+    """
+
+    def commit_segments(self, segments: Sequence[CheckedSegment], arrived_ms: int) -> list[Outcome]:
+        """Store segments and all that is derived from them; return an outcome for each.
+
+        Raises:
+            StoreAway: nothing of it may be there, or all of it.
+            DamagedStore: nothing was written.
+        """
+        ...
+
+    def segment_entries(self, node_index: int, from_slot: int, end_slot: int) -> list[SegmentEntry]:
+        """Return the segments covering any slot of `[from_slot, end_slot)`, by sequence."""
+        ...
+
+    def segment_bodies(
+        self, node_index: int, from_slot: int, end_slot: int, *, after_arrival: int = 0
+    ) -> list[StoredSegmentBody]:
+        """Return the undisputed among those segments that arrived later, with their bytes."""
+        ...
+
+    def segment_at(self, node_index: int, sequence: int) -> StoredSegmentBody | None:
+        """Return the segment that holds a sequence, disputed or not."""
+        ...
+
+    def disputed_entries(self, node_index: int) -> list[SegmentEntry]:
+        """Return the stored segments of a node that another content contradicts."""
+        ...
+
+    def equivocations(self, node_index: int) -> list[Equivocation]:
+        """Return the contents of a node that contradict a segment stored before."""
+        ...
+
+    def quarters(self, node_index: int, from_quarter: int, to_quarter: int) -> list[QuarterSums]:
+        """Return the sums of the quarters `[from_quarter, to_quarter)`, in order of time."""
+        ...
+
+    def gaps(self, node_index: int, from_slot: int, end_slot: int) -> list[NamedGap]:
+        """Return the gaps that touch `[from_slot, end_slot)`, in order of time."""
+        ...
+
+    def last_value(self, node_index: int) -> LastValue | None:
+        """Return the latest undisputed reading of a node."""
+        ...
+
+    def watermark(self, node_index: int) -> Watermark | None:
+        """Return how far the evidence of a node reaches; None if there is none yet."""
+        ...
+
+
+class CertificateStore(Protocol):
+    """Durable before told, as `SegmentStore`: registrations, windows and anchors.
+
+    Windows are dense from 0. Registrations are never changed: a new one for the same node takes
+    the place of the one before it from its own arrival on.
+    """
+
+    def commit_registrations(
+        self, registrations: Sequence[tuple[int, str, bytes]], arrived_ms: int
+    ) -> None:
+        """Store (node index, POD, leaf bytes) where they differ from what is stored."""
+        ...
+
+    def registrations(self, *, until_arrival: int | None = None) -> list[StoredRegistration]:
+        """Return each node's registration, as of an arrival (None: now), by node index."""
+        ...
+
+    def commit_window(
+        self,
+        window: int,
+        *,
+        registry_arrival: int,
+        closed_ms: int,
+        members: Sequence[tuple[int, Sequence[bytes]]],
+        body: bytes,
+        arrived_ms: int,
+    ) -> None:
+        """Store the next window and note it on the segments that it holds.
+
+        Raises:
+            NotTheNext: it is not the next one.
+            Contradicted: it names a segment that is not stored.
+        """
+        ...
+
+    def window_count(self) -> int:
+        """Return the number of windows stored, which is the number of the next one."""
+        ...
+
+    def windows(self, first: int, limit: int) -> list[StoredWindow]:
+        """Return up to `limit` windows from `first` on."""
+        ...
+
+    def commit_anchor(self, size: int, body: bytes, arrived_ms: int) -> None:
+        """Store a checkpoint over the first `size` windows; again for the same size replaces."""
+        ...
+
+    def latest_anchor(self) -> StoredAnchor | None:
+        """Return the anchor over the most windows."""
+        ...
+
+    def anchor_covering(self, window: int) -> StoredAnchor | None:
+        """Return the anchor over the fewest windows that a window is among."""
+        ...
+
+
+class ChangeFeed(Protocol):
+    """Everything that ever arrived, in the order of arrival, dense from 1, never changed.
+
+    Who has read up to an arrival has seen all that any answer before it rested on.
+    """
+
+    def changes(self, since: int, limit: int, nodes: frozenset[int] | None = None) -> list[Arrival]:
+        """Return up to `limit` arrivals after `since`, only of these nodes if they are given."""
+        ...
+
+    def last_arrival(self) -> int:
+        """Return the number of the latest arrival, 0 while there is none."""
+        ...
+
+    def arrival_bodies(self, since: int, limit: int) -> Iterator[tuple[Arrival, bytes]]:
+        """Yield up to `limit` arrivals after `since` with their bytes."""
+        ...
+
+    def tally(self) -> Tally:
+        """Return how much there is."""
+        ...
+
+
+class Evidence(SegmentStore, CertificateStore, ChangeFeed, Protocol):
+    """The evidence half of the Shared Customer Database: one engine keeps all three."""
+
+    def close(self) -> None:
+        """Release the engine; nothing that was answered depends on it."""
+        ...
