@@ -1,0 +1,1 @@
+"""The bench: simulated meters that really speak Modbus, and the faults they can have."""
