@@ -12,7 +12,7 @@ MAX_TEXT = 200
 U32 = (1 << 32) - 1
 U48 = (1 << 48) - 1
 
-_MAX_ENCODED = 1 << 20
+MAX_ENCODED_BYTES = 1 << 20
 _SCALARS = {int, bytes, str, type(None)}
 
 
@@ -21,14 +21,14 @@ def encode(value: Any) -> bytes:  # noqa: ANN401 -- CBOR carries any plain value
     return dumps(value, canonical=True)
 
 
-def decode(encoded: bytes) -> Any:  # noqa: ANN401 -- CBOR carries any plain value
+def decode(encoded: bytes, max_bytes: int = MAX_ENCODED_BYTES) -> Any:  # noqa: ANN401 -- CBOR carries any plain value
     """Return the value of an encoding, if it is the deterministic one.
 
     Raises:
         Rejected: no CBOR, bytes too many, or another encoding of the same value.
     """
-    if len(encoded) > _MAX_ENCODED:
-        reject(f"{len(encoded)} bytes; at most {_MAX_ENCODED} are read", "too_long")
+    if len(encoded) > max_bytes:
+        reject(f"{len(encoded)} bytes; at most {max_bytes} are read", "too_long")
     value = loads_plain(encoded)
     if not _is_plain(value) or encode(value) != encoded:
         reject("not the deterministic encoding of plain values", "not_canonical")
