@@ -1,0 +1,1 @@
+"""The light node: reads one meter every 4 s, signs, keeps, and delivers what it read."""
