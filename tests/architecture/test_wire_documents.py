@@ -1,0 +1,121 @@
+"""The tables of the documents name what the code has: no field more, none less."""
+
+import dataclasses
+import re
+from enum import Enum
+from types import ModuleType
+
+import pytest
+
+from ledger.facts import interval, pod, receipt, record, registry, segment, topics, window
+from tests.architecture.tree import PACKAGES, ROOT, modules
+
+KERNEL = (interval, pod, receipt, record, registry, segment, window)
+MESSAGES = (ROOT / "docs/messages.md").read_text()
+GLOSSARY = (ROOT / "docs/glossary.md").read_text()
+
+
+def sections(document: str) -> dict[str, list[list[str]]]:
+    """Return the rows of the first table below each heading; cells without backticks."""
+    found: dict[str, list[list[str]]] = {}
+    for part in re.split(r"^#{2,3} ", document, flags=re.MULTILINE)[1:]:
+        title, _, body = part.partition("\n")
+        table = re.search(r"^\|.*\n\|[-| ]+\|\n((?:\|.*\n?)*)", body, re.MULTILINE)
+        rows = table.group(1).splitlines() if table else []
+        found[title.strip()] = [
+            [cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows
+        ]
+    return found
+
+
+def classes(module: ModuleType) -> list[type]:
+    """Return the public classes that a module defines."""
+    return [
+        one
+        for name, one in vars(module).items()
+        if isinstance(one, type) and one.__module__ == module.__name__ and not name.startswith("_")
+    ]
+
+
+def own_fields(shape: type) -> list[str]:
+    """Return the fields a dataclass adds to those of its parents."""
+    inherited = {
+        field.name
+        for parent in shape.__mro__[1:]
+        if dataclasses.is_dataclass(parent)
+        for field in dataclasses.fields(parent)
+    }
+    assert dataclasses.is_dataclass(shape)
+    return [field.name for field in dataclasses.fields(shape) if field.name not in inherited]
+
+
+SHAPES = [
+    one
+    for module in (receipt, record, registry, segment, window)
+    for one in classes(module)
+    if dataclasses.is_dataclass(one)
+]
+ENUMS = [one for one in classes(record) if issubclass(one, Enum)]
+
+
+def test_the_kernel_was_found() -> None:
+    assert len(SHAPES) >= 14
+    assert len(ENUMS) >= 5
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_every_shape_has_its_table(shape: type) -> None:
+    rows = sections(MESSAGES).get(shape.__name__)
+    assert rows, f"docs/messages.md has no table for {shape.__name__}"
+    assert [row[0] for row in rows] == own_fields(shape)
+    assert all(len(row) == 5 and row[1] and row[2] and row[3] for row in rows)
+
+
+@pytest.mark.parametrize("kind", ENUMS, ids=lambda kind: kind.__name__)
+def test_every_enumeration_has_its_table(kind: type[Enum]) -> None:
+    rows = sections(MESSAGES).get(kind.__name__)
+    assert rows, f"docs/messages.md has no table for {kind.__name__}"
+    told = {row[1]: row[0] for row in rows}
+    assert told == {name: str(member.value) for name, member in kind.__members__.items()}
+
+
+def test_every_topic_is_described() -> None:
+    builders = [
+        topics.segment_topic,
+        topics.backfill_topic,
+        topics.live_topic,
+        topics.receipt_topic,
+    ]
+    rows = sections(MESSAGES)["MQTT: between light node and gateway"]
+    described = {row[0].replace("{node_index}", "7") for row in rows}
+    assert described == {build(7) for build in builders}
+
+
+def test_the_glossary_knows_the_kernel() -> None:
+    told = {row[0] for rows in sections(GLOSSARY).values() for row in rows}
+    shapes = {one.__name__ for module in KERNEL for one in classes(module)}
+    assert len(shapes) >= 18
+    assert not shapes - told, "add them to docs/glossary.md"
+
+
+def test_the_glossary_names_what_exists() -> None:
+    written = "\n".join(module.source for module in modules(*PACKAGES))
+    defined = set(
+        re.findall(
+            r"^(?:class|def|async def) (\w+)|^(\w+)(?: =|: TypeAlias)", written, re.MULTILINE
+        )
+            r"^(?:class|def|async def) (\w+)|^(\w+)(?: =|: TypeAlias)", written, re.MULTILINE
+        )
+    )
+    names = {name for pair in defined for name in pair if name}
+    sorts = sections(GLOSSARY)
+    told = [row[0] for row in [*sorts["Things"], *sorts["Errors"]]]
+    assert len(told) >= 30
+    assert not [name for name in told if name not in names]
+
+
+def test_a_wrong_table_is_seen() -> None:
+    document = (
+        "## One\n\n| name | unit |\n|---|---|\n| `power` | W |\n| `x_w` | W |\n\n## Two\nno table\n"
+    )
+    assert sections(document) == {"One": [["power", "W"], ["x_w", "W"]], "Two": []}
