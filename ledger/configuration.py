@@ -9,6 +9,7 @@ import os
 import re
 import tomllib
 import types
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
@@ -240,15 +241,16 @@ def _fill(
 
 
 def _line_of(text: str, key: str) -> int:
-    """Return the line of a key in a TOML text, as far as it can be found; else 0."""
-    *tables, last = re.sub(r"\[\d+\]", "", key).split(".")
-    table, found = "", 0
+    """Return the line of a key in a TOML text, or else of its table, or else 0."""
+    wanted_table, _, wanted = key.rpartition(".")
+    table, found, seen = "", 0, Counter[str]()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-            table = header[1]
-            if table == ".".join([*tables, last]):
-                found = found or number
-        elif re.match(rf"\s*{re.escape(last)}\s*=", line) and table == ".".join(tables):
+        if header := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]", line):
+            table = header[2] if header[1] == "[" else f"{header[2]}[{seen[header[2]]}]"
+            seen[header[2]] += 1
+            if table in {wanted_table, key}:
+                found = number
+        elif table == wanted_table and re.match(rf"\s*{re.escape(wanted)}\s*=", line):
             return number
     return found
 

@@ -211,6 +211,13 @@ def write_secret(path: Path, secret: bytes, *, what: str) -> None:
     Raises:
         Rejected: there is a file already, or it cannot be written.
     """
+    if path.exists():
+        raise Rejected(
+            f"there is a {what} file already; it is never overwritten",
+            where=str(path),
+            remedy="move it away first if you really want a new one",
+            reason="key_exists",
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -218,13 +225,6 @@ def write_secret(path: Path, secret: bytes, *, what: str) -> None:
             file.write(secret)
             file.flush()
             os.fsync(descriptor)
-    except FileExistsError as error:
-        raise Rejected(
-            f"there is a {what} file already; it is never overwritten",
-            where=str(path),
-            remedy="move it away first if you really want a new one",
-            reason="key_exists",
-        ) from error
     except OSError as error:
         raise Rejected(
             f"the {what} file cannot be written ({error.strerror})", where=str(path)
