@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ledger import codec, merkle, receipts
+from ledger import codec, merkle
 from ledger.checkpoint import verify_checkpoint
 from ledger.configuration import load
 from ledger.contract import log_id
@@ -22,6 +22,7 @@ from ledger.facts.record import Record
 from ledger.facts.registry import NodeKey, Registration
 from ledger.facts.segment import SegmentHeader
 from ledger.facts.window import WindowEntry
+from ledger.receipts import anchored_event
 from ledger.signing import SEGMENT_CONTEXT, VerifyingKey, payload_of
 
 VERSION = 1
@@ -331,7 +332,7 @@ class _Recipe:
 
     def _ledger(self, chain_part: bytes | None, size: int, root: bytes) -> None:
         self._begin("ledger")
-        event = None if chain_part is None else receipts.anchored_event(chain_part)
+        event = None if chain_part is None else anchored_event(chain_part)
         if event is not None:
             _need((event.size, event.root) == (size, root), "the event is about another head")
             _need(event.log_id == log_id(self._trust.origin), "the event is another log's")
