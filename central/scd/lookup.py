@@ -1,6 +1,6 @@
 """The reading half of the evidence: every look-up is one unchanging state of the database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from central.scd import schema
 from central.scd.database import Database
 from central.scd.stored import (
+    LATEST,
     Arrival,
     ArrivalKind,
     Equivocation,
@@ -50,9 +51,15 @@ class EvidenceLookup:
         ]
 
     def segment_bodies(
-        self, node_index: int, from_slot: int, end_slot: int, *, after_arrival: int = 0
+        self,
+        node_index: int,
+        from_slot: int,
+        end_slot: int,
+        *,
+        after_arrival: int = 0,
+        until_arrival: int = LATEST,
     ) -> list[StoredSegmentBody]:
-        """Return the undisputed among those segments that arrived later, with their bytes."""
+        """Return the undisputed ones that arrived in `(after, until]`, with their bytes."""
         column = schema.segment.c
         return [
             StoredSegmentBody(entry=_entry(row), body=row.body)
@@ -62,6 +69,7 @@ class EvidenceLookup:
                     column.end_slot > from_slot,
                     column.first_slot < end_slot,
                     column.arrival > after_arrival,
+                    column.arrival <= until_arrival,
                     sa.not_(column.disputed),
                 ).order_by(column.first_sequence)
             )
@@ -83,11 +91,27 @@ class EvidenceLookup:
             return StoredSegmentBody(entry=_entry(rows[0]), body=rows[0].body)
         return None
 
-    def disputed_entries(self, node_index: int) -> list[SegmentEntry]:
-        """Return the stored segments of a node that another content contradicts."""
+    def bodies_since(self, nodes: Sequence[int], after_arrival: int) -> list[StoredSegmentBody]:
+        """Return the undisputed segments of these nodes that arrived later, by arrival."""
         column = schema.segment.c
-        here = sa.select(schema.segment).where(column.node_index == node_index, column.disputed)
-        return [_entry(row) for row in self._all(here.order_by(column.first_sequence))]
+        query = _WITH_BODY.where(column.arrival > after_arrival, sa.not_(column.disputed))
+        # The planner knows no statistics and would walk through all that a node ever sent.
+        query = query.with_hint(schema.segment, "INDEXED BY segment_by_arrival", "sqlite")
+        wanted = frozenset(nodes)
+        return [
+            StoredSegmentBody(entry=_entry(row), body=row.body)
+            for row in self._all(query.order_by(column.arrival))
+            if row.node_index in wanted
+        ]
+
+    def disputed_entries(self, node_index: int | None = None) -> list[SegmentEntry]:
+        """Return the stored segments, of one node or all, that another content contradicts."""
+        column = schema.segment.c
+        here = sa.select(schema.segment).where(column.disputed)
+        if node_index is not None:
+            here = here.where(column.node_index == node_index)
+        ordered = here.order_by(column.node_index, column.first_sequence)
+        return [_entry(row) for row in self._all(ordered)]
 
     def equivocations(self, node_index: int) -> list[Equivocation]:
         """Return the contents of a node that contradict a segment stored before."""

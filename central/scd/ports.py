@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from central.scd.stored import (
+    LATEST,
     Arrival,
     CheckedSegment,
     Equivocation,
@@ -47,17 +48,27 @@ class SegmentStore(Protocol):
         ...
 
     def segment_bodies(
-        self, node_index: int, from_slot: int, end_slot: int, *, after_arrival: int = 0
+        self,
+        node_index: int,
+        from_slot: int,
+        end_slot: int,
+        *,
+        after_arrival: int = 0,
+        until_arrival: int = LATEST,
     ) -> list[StoredSegmentBody]:
-        """Return the undisputed among those segments that arrived later, with their bytes."""
+        """Return the undisputed ones that arrived in `(after, until]`, with their bytes."""
         ...
 
     def segment_at(self, node_index: int, sequence: int) -> StoredSegmentBody | None:
         """Return the segment that holds a sequence, disputed or not."""
         ...
 
-    def disputed_entries(self, node_index: int) -> list[SegmentEntry]:
-        """Return the stored segments of a node that another content contradicts."""
+    def bodies_since(self, nodes: Sequence[int], after_arrival: int) -> list[StoredSegmentBody]:
+        """Return the undisputed segments of these nodes that arrived later, by arrival."""
+        ...
+
+    def disputed_entries(self, node_index: int | None = None) -> list[SegmentEntry]:
+        """Return the stored segments, of one node or all, that another content contradicts."""
         ...
 
     def equivocations(self, node_index: int) -> list[Equivocation]:

@@ -7,6 +7,9 @@ from ledger.facts.interval import QUARTER_MS, SLOT_MS
 
 QUARTER_SLOTS = QUARTER_MS // SLOT_MS
 
+LATEST = (1 << 63) - 1
+"""An arrival after every other."""
+
 
 class Outcome(StrEnum):
     """What became of a segment that was handed in."""

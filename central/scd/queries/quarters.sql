@@ -1,0 +1,19 @@
+-- The quarter-hours of every node in [from_ms, to_ms), summed again from sealed readings.
+SELECT
+  node_index,
+  time_ms // 900000 AS quarter,
+  count(*) AS reading_count,
+  count_if(quality <> 0) AS flagged_count,
+  sum(greatest(power_w, 0))::BIGINT * 4 AS import_ws,
+  sum(greatest(-power_w, 0))::BIGINT * 4 AS export_ws,
+  min(time_ms) // 4000 AS first_slot,
+  min(import_wh) AS first_import_wh,
+  min(export_wh) AS first_export_wh,
+  max(time_ms) // 4000 AS last_slot,
+  arg_max(power_w, time_ms) AS last_power_w,
+  max(import_wh) AS last_import_wh,
+  max(export_wh) AS last_export_wh
+FROM whole
+WHERE time_ms >= $from_ms AND time_ms < $to_ms
+GROUP BY ALL
+ORDER BY ALL
