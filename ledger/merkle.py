@@ -16,7 +16,6 @@ Source: RFC 9162 §2.1.1 … §2.1.4.2.
 
 import hashlib
 from collections.abc import Sequence
-from itertools import starmap
 
 from ledger.errors import Rejected
 
@@ -29,6 +28,11 @@ _sha256 = hashlib.sha256
 def leaf_hash(leaf: bytes) -> bytes:
     """Return the hash of a leaf: SHA-256(0x00 ‖ leaf)."""
     return _sha256(b"\x00" + leaf).digest()
+
+
+def leaf_hashes(leaves: Sequence[bytes]) -> list[bytes]:
+    """Return the hash of each leaf."""
+    return [_sha256(b"\x00" + leaf).digest() for leaf in leaves]
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -266,7 +270,10 @@ def _largest_subtree(start: int, end: int) -> int:
 
 
 def _parents(nodes: Sequence[bytes]) -> list[bytes]:
-    return list(starmap(node_hash, zip(nodes[::2], nodes[1::2], strict=False)))
+    return [
+        _sha256(b"\x01" + left + right).digest()
+        for left, right in zip(nodes[::2], nodes[1::2], strict=False)
+    ]
 
 
 def _level_above(level: list[bytes]) -> list[bytes]:

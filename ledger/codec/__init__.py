@@ -19,6 +19,7 @@ from ledger.codec.containers import (
     encode_segment,
     encode_window_entry,
     encode_window_leaf,
+    encode_window_leaves,
     header_hash,
 )
 from ledger.codec.records import (
@@ -53,6 +54,7 @@ __all__ = [
     "encode_segment",
     "encode_window_entry",
     "encode_window_leaf",
+    "encode_window_leaves",
     "header_hash",
     "leaf_salt",
     "read_rows",

@@ -1,7 +1,7 @@
 """Headers, segments, windows, receipts and registrations as bytes."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cbor2 import dumps
@@ -17,6 +17,10 @@ from ledger.facts.segment import MAX_RECORDS, Segment, SegmentHeader, slots_per_
 from ledger.facts.window import WindowEntry
 
 _MAX_HEADERS_PER_LEAF = 4_096
+_ABSENT = dumps([])
+_ONE_HASH = b"\x81\x58\x20"
+# How CBOR writes an integer below each bound: its head, then the integer in so many bytes.
+_INDEX_HEADS = ((24, b"", 1), (1 << 8, b"\x18", 1), (1 << 16, b"\x19", 2), (1 << 32, b"\x1a", 4))
 
 
 def header_hash(header: bytes) -> bytes:
@@ -105,6 +109,24 @@ def decode_segment(encoded: bytes) -> Segment:
 def encode_window_leaf(window: int, node_index: int, header_hashes: Sequence[bytes]) -> bytes:
     """Return leaf `node_index` of a window: what came from the node; nothing means ABSENT."""
     return dumps([VERSION, window, node_index, list(header_hashes)])
+
+
+def encode_window_leaves(
+    window: int, node_count: int, members: Mapping[int, Sequence[bytes]]
+) -> list[bytes]:
+    """Return every leaf of a window in order: what `encode_window_leaf` gives, for a city."""
+    tails = {
+        index: _ONE_HASH + hashes[0] if len(hashes) == 1 else dumps(list(hashes))
+        for index, hashes in members.items()
+    }
+    start = b"\x84" + dumps(VERSION) + dumps(window)
+    leaves: list[bytes] = []
+    for end, head, width in _INDEX_HEADS:
+        leaves += [
+            start + head + index.to_bytes(width, "big") + tails.get(index, _ABSENT)
+            for index in range(len(leaves), min(node_count, end))
+        ]
+    return leaves
 
 
 def decode_window_leaf(encoded: bytes) -> tuple[int, int, tuple[bytes, ...]]:

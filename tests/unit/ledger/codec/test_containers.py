@@ -73,6 +73,14 @@ def test_a_window_leaf_comes_back_and_absent_is_an_empty_list() -> None:
     assert codec.decode_window_leaf(codec.encode_window_leaf(4, 3, [])) == (4, 3, ())
 
 
+def test_the_leaves_of_a_city_are_those_of_each_node() -> None:
+    members = {0: [bytes(32)], 23: [b"\x01" * 32] * 2, 256: [bytes(32)] * 24, 65_540: [bytes(32)]}
+    leaves = codec.encode_window_leaves(70_000, 65_542, members)
+    assert leaves == [
+        codec.encode_window_leaf(70_000, index, members.get(index, [])) for index in range(65_542)
+    ]
+
+
 @pytest.mark.parametrize(
     "changed",
     [
