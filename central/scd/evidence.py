@@ -12,6 +12,7 @@ from central.scd import checking, schema
 from central.scd.database import Database
 from central.scd.folding import Extent, NodeFold
 from central.scd.lookup import EvidenceLookup
+from central.scd.ports import Members
 from central.scd.quarters import sums_of, total
 from central.scd.stored import (
     QUARTER_SLOTS,
@@ -129,7 +130,8 @@ class SqliteEvidence(EvidenceLookup):
         *,
         registry_arrival: int,
         closed_ms: int,
-        members: Sequence[tuple[int, Sequence[bytes]]],
+        entry: bytes,
+        members: Members,
         body: bytes,
         arrived_ms: int,
     ) -> None:
@@ -142,7 +144,7 @@ class SqliteEvidence(EvidenceLookup):
             row = (number, ArrivalKind.WINDOW, None, window, arrived_ms, body)
             connection.exec_driver_sql(_INSERT_ARRIVAL, row)
             missing = store_window(
-                connection, window, (number, registry_arrival, closed_ms), members
+                connection, window, (number, registry_arrival, closed_ms, entry), members
             )
             if missing:
                 raise _not_stored(window, missing)
@@ -370,12 +372,12 @@ def store_anchor(connection: sa.Connection, size: int, number: int) -> None:
 def store_window(
     connection: sa.Connection,
     window: int,
-    stamp: tuple[int, int, int],
-    members: Sequence[tuple[int, Sequence[bytes]]],
+    stamp: tuple[int, int, int, bytes],
+    members: Members,
 ) -> list[tuple[int, bytes]]:
     """Note a window on its segments; return (node index, header hash) of those not stored.
 
-    `stamp` is (arrival, registry arrival, closed_ms).
+    `stamp` is (arrival, registry arrival, closed_ms, entry).
     """
     row = dict(zip(schema.ledger_window.columns.keys(), (window, *stamp), strict=True))
     connection.execute(sa.insert(schema.ledger_window), row)
@@ -385,7 +387,7 @@ def store_window(
     return sorted(pair for pair in missing if not _is_stored(connection, *pair))
 
 
-def _pairs(members: Sequence[tuple[int, Sequence[bytes]]]) -> list[tuple[int, bytes]]:
+def _pairs(members: Members) -> list[tuple[int, bytes]]:
     return [(node_index, digest) for node_index, hashes in members for digest in hashes]
 
 

@@ -179,6 +179,16 @@ class EvidenceLookup:
         )
         return [StoredRegistration(**row._asdict()) for row in rows]
 
+    def registration_history(self, after_arrival: int) -> list[StoredRegistration]:
+        """Return the registrations that arrived later, by arrival."""
+        column, arrival = schema.registration.c, schema.arrival.c
+        rows = self._all(
+            sa.select(schema.registration, arrival.body)
+            .where(column.arrival > after_arrival, column.arrival == arrival.arrival)
+            .order_by(column.arrival)
+        )
+        return [StoredRegistration(**row._asdict()) for row in rows]
+
     def window_count(self) -> int:
         """Return the number of windows stored, which is the number of the next one."""
         latest = self._all(sa.select(sa.func.max(schema.ledger_window.c.log_window)))[0][0]
@@ -186,20 +196,24 @@ class EvidenceLookup:
 
     def windows(self, first: int, limit: int) -> list[StoredWindow]:
         """Return up to `limit` windows from `first` on."""
-        column, arrival = schema.ledger_window.c, schema.arrival.c
+        column = schema.ledger_window.c
         rows = self._all(
-            sa.select(schema.ledger_window, arrival.body)
-            .where(column.arrival == arrival.arrival, column.log_window >= first)
+            sa.select(
+                column.log_window.label("window"), column.arrival, column.registry_arrival,
+                column.closed_ms, column.entry,
+            )
+            .where(column.log_window >= first)
             .order_by(column.log_window)
             .limit(limit)
-        )
-        return [
-            StoredWindow(
-                window=row.log_window, arrival=row.arrival, body=row.body,
-                registry_arrival=row.registry_arrival, closed_ms=row.closed_ms,
-            )
-            for row in rows
-        ]  # fmt: skip
+        )  # fmt: skip
+        return [StoredWindow(**row._asdict()) for row in rows]
+
+    def window_body(self, window: int) -> bytes | None:
+        """Return a window as it arrived, with all that was in it."""
+        column, arrival = schema.ledger_window.c, schema.arrival.c
+        here = (column.log_window == window) & (column.arrival == arrival.arrival)
+        rows = self._all(sa.select(arrival.body).where(here))
+        return rows[0].body if rows else None
 
     def latest_anchor(self) -> StoredAnchor | None:
         """Return the anchor over the most windows."""

@@ -21,6 +21,9 @@ from central.scd.stored import (
     Watermark,
 )
 
+Members = Sequence[tuple[int, Sequence[bytes]]]
+"""The nodes present in a window, each with the hashes of its segment headers."""
+
 
 class SegmentStore(Protocol):
     """Durable before told: an outcome is returned only when it survives a power cut.
@@ -109,13 +112,18 @@ class CertificateStore(Protocol):
         """Return each node's registration, as of an arrival (None: now), by node index."""
         ...
 
+    def registration_history(self, after_arrival: int) -> list[StoredRegistration]:
+        """Return the registrations that arrived later, by arrival."""
+        ...
+
     def commit_window(
         self,
         window: int,
         *,
         registry_arrival: int,
         closed_ms: int,
-        members: Sequence[tuple[int, Sequence[bytes]]],
+        entry: bytes,
+        members: Members,
         body: bytes,
         arrived_ms: int,
     ) -> None:
@@ -133,6 +141,10 @@ class CertificateStore(Protocol):
 
     def windows(self, first: int, limit: int) -> list[StoredWindow]:
         """Return up to `limit` windows from `first` on."""
+        ...
+
+    def window_body(self, window: int) -> bytes | None:
+        """Return a window as it arrived, with all that was in it."""
         ...
 
     def commit_anchor(self, size: int, body: bytes, arrived_ms: int) -> None:

@@ -170,6 +170,17 @@ def metered(
     )
 
 
+def unmetered(node_index: int, quarter: int) -> MeteredQuarter:
+    """Return a quarter-hour without any reading: no energy over no seconds."""
+    start_ms = quarter * QUARTER_MS
+    return MeteredQuarter(
+        node_index=node_index, interval=Interval(start_ms, start_ms + QUARTER_MS),
+        import_wh=0.0, export_wh=0.0, covered_s=0, flagged_s=0,
+        register_check=RegisterCheck.NOT_COMPARABLE, register_import_wh=None,
+        register_export_wh=None, compared_import_wh=None, compared_export_wh=None,
+    )  # fmt: skip
+
+
 def _compare(sums: QuarterSums, following: QuarterSums | None, tolerance: Tolerance) -> _Comparison:
     start_slot = sums.quarter * QUARTER_SLOTS
     closes = following is not None and following.first_slot == start_slot + QUARTER_SLOTS

@@ -178,6 +178,7 @@ ledger_window = Table(
     _big("arrival"),
     _big("registry_arrival"),
     _big("closed_ms"),
+    Column("entry", LargeBinary, nullable=False),
 )
 
 anchor = Table(

@@ -193,7 +193,7 @@ class StoredRegistration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWindow:
-    """A window of the log with its evidence: the entry and who was in it.
+    """A window of the log: its entry as it stands there, and who was in it.
 
     `registry_arrival` is the last registration that `registry_root` in the entry covers.
     """
@@ -202,7 +202,7 @@ class StoredWindow:
     arrival: int
     registry_arrival: int
     closed_ms: int
-    body: bytes
+    entry: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

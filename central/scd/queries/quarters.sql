@@ -3,16 +3,16 @@ SELECT
   node_index,
   time_ms // 900000 AS quarter,
   count(*) AS reading_count,
-  count_if(quality <> 0) AS flagged_count,
+  count_if(quality <> 0)::BIGINT AS flagged_count,
   sum(greatest(power_w, 0))::BIGINT * 4 AS import_ws,
   sum(greatest(-power_w, 0))::BIGINT * 4 AS export_ws,
   min(time_ms) // 4000 AS first_slot,
-  min(import_wh) AS first_import_wh,
-  min(export_wh) AS first_export_wh,
+  arg_min(import_wh, time_ms) AS first_import_wh,
+  arg_min(export_wh, time_ms) AS first_export_wh,
   max(time_ms) // 4000 AS last_slot,
   arg_max(power_w, time_ms) AS last_power_w,
-  max(import_wh) AS last_import_wh,
-  max(export_wh) AS last_export_wh
+  arg_max(import_wh, time_ms) AS last_import_wh,
+  arg_max(export_wh, time_ms) AS last_export_wh
 FROM whole
 WHERE time_ms >= $from_ms AND time_ms < $to_ms
 GROUP BY ALL

@@ -205,6 +205,7 @@ def _create_ledger_window() -> None:
         sa.Column("arrival", _BIG, nullable=False),
         sa.Column("registry_arrival", _BIG, nullable=False),
         sa.Column("closed_ms", _BIG, nullable=False),
+        sa.Column("entry", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("log_window"),
     )
 

@@ -1,0 +1,117 @@
+"""Settings of the central side: one TOML file, every key with its unit in the name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from central.scd.quarters import Tolerance
+from ledger.errors import Rejected
+from ledger.signing import VerifyingKey
+
+_MAX_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class ClockConfig:
+    """The time the database lives in; rate 1 is the machine's own."""
+
+    origin_ms: int = 0
+    rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a clock that stands still or goes back."""
+        _need(self.rate > 0, f"rate must be above 0, not {self.rate}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """Where evidence and series are kept."""
+
+    evidence: Path = Path("var/scd/evidence.db")
+    series: Path = Path("var/scd/series")
+    check_up_to_mib: int = 1_024
+
+    def __post_init__(self) -> None:
+        """Refuse a negative size."""
+        _need(self.check_up_to_mib >= 0, "check_up_to_mib must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesConfig:
+    """When hours and days are sealed."""
+
+    seal_every_s: int = 60
+    grace_s: int = 600
+
+    def __post_init__(self) -> None:
+        """Refuse to seal without a pause, or before the end."""
+        _need(self.seal_every_s >= 1, "seal_every_s must be at least 1")
+        _need(self.grace_s >= 0, "grace_s must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class QuartersConfig:
+    """How far energy summed from power may lie from the registers: the larger of the two."""
+
+    tolerance_wh: float = 5.0
+    tolerance_pct: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse negative tolerances."""
+        _need(self.tolerance_wh >= 0, "tolerance_wh must not be negative")
+        _need(self.tolerance_pct >= 0, "tolerance_pct must not be negative")
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """Return both bounds."""
+        return Tolerance(absolute_wh=self.tolerance_wh, relative_pct=self.tolerance_pct)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """Where the HTTP API is served, and how much it takes at once."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_body_mib: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody could connect to."""
+        _need(0 <= self.port <= _MAX_PORT, f"port must be 0 … {_MAX_PORT}, not {self.port}")
+        _need(self.max_body_mib >= 1, "max_body_mib must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class CentralConfig:
+    """Everything that a central process is told.
+
+    `origin` names the log; `log_key` is the key that signs its checkpoints, in hexadecimal.
+    """
+
+    origin: str
+    log_key: str
+    store: StoreConfig = StoreConfig()
+    series: SeriesConfig = SeriesConfig()
+    quarters: QuartersConfig = QuartersConfig()
+    api: ApiConfig = ApiConfig()
+    clock: ClockConfig = ClockConfig()
+
+    def __post_init__(self) -> None:
+        """Refuse a name or key that no checkpoint could bear."""
+        _need(bool(self.origin), "origin must not be empty")
+        self.verifying_key()
+
+    def verifying_key(self) -> VerifyingKey:
+        """Return the key that signs the log's checkpoints.
+
+        Raises:
+            ValueError: `log_key` is no public key in hexadecimal.
+        """
+        try:
+            return VerifyingKey.decode(bytes.fromhex(self.log_key))
+        except (Rejected, ValueError) as error:
+            raise ValueError(f"log_key must be a public key in hexadecimal ({error})") from error
+
+
+def _need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
+    if not holds:
+        raise ValueError(otherwise)
