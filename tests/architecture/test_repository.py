@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires
 import pytest
 from packaging.requirements import Requirement
 
+from tests.architecture.installed import distributions
 from tests.architecture.tree import ROOT, texts
 
 # A path that only one machine has, a number that only a tracker knows, work that is not done.
@@ -19,7 +20,6 @@ SOURCE_OF_PACKAGES = re.compile(
     r"(?<!no-emit-)(extra-index-url|index-url|find-links|trusted-host)\b|\"resolved\":"
 )
 ITSELF = "tests/architecture/test_repository.py"
-PRODUCT_EXTRAS = {"lightnode", "chain", "gateway", "central", "hil"}
 LOCKED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==", re.MULTILINE)
 
 
@@ -31,32 +31,6 @@ def foreign_words(content: str) -> list[str]:
 def locked(lock: str) -> set[str]:
     """Return the distributions that a lock names."""
     return set(LOCKED.findall((ROOT / "requirements" / lock).read_text()))
-
-
-def product_distributions() -> set[str]:
-    """Return every distribution that one of the four programs is installed with."""
-    waiting = [("certiflex", frozenset(PRODUCT_EXTRAS))]
-    seen: dict[str, frozenset[str]] = {}
-    while waiting:
-        name, extras = waiting.pop()
-        if extras <= seen.get(name, frozenset()) and name in seen:
-            continue
-        seen[name] = seen.get(name, frozenset()) | extras
-        waiting += list(_wanted_by(name, seen[name]))
-    return set(seen)
-
-
-def _wanted_by(name: str, extras: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
-    try:
-        lines = requires(name) or []
-    except PackageNotFoundError:  # for another system: never installed here
-        return []
-    wanted = (Requirement(line) for line in lines)
-    return [
-        (one.name.lower().replace("_", "-").replace(".", "-"), frozenset(one.extras))
-        for one in wanted
-        if one.marker is None or any(one.marker.evaluate({"extra": e}) for e in (*extras, ""))
-    ]
 
 
 def licence_of(name: str) -> str:
@@ -111,7 +85,7 @@ def test_the_node_needs_nothing_of_the_chain() -> None:
 
 
 def test_no_dependency_of_the_product_is_copyleft() -> None:
-    installed = product_distributions()
+    installed = distributions("lightnode", "chain", "gateway", "central", "hil")
     assert {"web3", "fastapi", "pymodbus", "aiomqtt"} <= installed, "nothing was walked"
     assert "MIT" in licence_of("web3"), "no licence was read"
     found = sorted(name for name in installed if is_copyleft(licence_of(name)))
