@@ -15,6 +15,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from hil.sky import MS_PER_DAY
 
@@ -106,16 +107,12 @@ def _counted(
     lengths_ms: Sequence[int], powers_mw: Sequence[int]
 ) -> tuple["array[int]", "array[int]"]:
     """Return what was imported, and the net, up to the start of each step and of the next day."""
-    imported, net = array("q", (0,)), array("q", (0,))
-    import_uj = net_uj = 0
-    for length_ms, power_mw in zip(lengths_ms, powers_mw, strict=True):
-        energy_uj = length_ms * power_mw
-        net_uj += energy_uj
-        if energy_uj > 0:
-            import_uj += energy_uj
-        imported.append(import_uj)
-        net.append(net_uj)
-    return imported, net
+    energies_uj = [length * power for length, power in zip(lengths_ms, powers_mw, strict=True)]
+    imported_uj = (max(0, energy_uj) for energy_uj in energies_uj)
+    return (
+        array("q", accumulate(imported_uj, initial=0)),
+        array("q", accumulate(energies_uj, initial=0)),
+    )
 
 
 class DayPlan:

@@ -7,7 +7,7 @@ from itertools import chain, pairwise
 from hil.appliances import MS_PER_MINUTE, Run, charging_of, local_midnight_ms, runs_of
 from hil.day import UJ_PER_WH, Channel, DayPlan
 from hil.noise import Dice
-from hil.sky import MS_PER_DAY, clear_sky_share, clouds
+from hil.sky import MS_PER_DAY, roof_shares
 
 _FRIDGE_MW = 95_000
 _FRIDGE_PERIOD_MS = 47 * MS_PER_MINUTE
@@ -141,10 +141,11 @@ def _always_on(
     evening_ms = local_midnight_ms(day) - day * MS_PER_DAY + 17 * 60 * MS_PER_MINUTE
     base: list[tuple[int, int]] = []
     for start_ms in starts_ms:
-        power_mw = int(standby_mw * dice.between(0.9, 1.1))
+        flicker = dice.between(0.9, 1.1)
+        power_mw = int(standby_mw * flicker)
         reactive_mvar = -power_mw // 3
         if evening_ms <= start_ms < evening_ms + 6 * 60 * MS_PER_MINUTE:
-            power_mw += int(_LIGHTS_MW / dwelling.phases * dice.between(0.85, 1.0))
+            power_mw += int(_LIGHTS_MW / dwelling.phases * flicker)
         if (
             has_fridge
             and (day * MS_PER_DAY + start_ms + shift_ms) % _FRIDGE_PERIOD_MS < _FRIDGE_ON_MS
@@ -164,21 +165,15 @@ def _inverter(
 ) -> tuple[list[int], int]:
     """Return what roof and battery give at each step [mW], and the charge left [µJ]."""
     given_mw: list[int] = []
+    peak_mw = dwelling.equipment.pv_peak_w * 1000
+    shares = roof_shares(dwelling.weather_seed, day)
     for (start_ms, length_ms), load_mw in zip(spans, loads_mw, strict=True):
-        sun_mw = _sun_mw(dwelling, day, start_ms)
+        sun_mw = int(peak_mw * shares[start_ms // MS_PER_MINUTE])
         stored_mw = _stored_mw(dwelling.equipment, sun_mw - load_mw, length_ms, charge_uj)
         kept_pct = _BATTERY_EFFICIENCY_PCT if stored_mw > 0 else 100
         charge_uj += stored_mw * length_ms * kept_pct // 100
         given_mw.append(sun_mw - stored_mw)
     return given_mw, charge_uj
-
-
-def _sun_mw(dwelling: Dwelling, day: int, start_ms: int) -> int:
-    if not dwelling.equipment.pv_peak_w:
-        return 0
-    share = clear_sky_share(day * MS_PER_DAY + start_ms)
-    through = clouds(dwelling.weather_seed, day)[start_ms // MS_PER_MINUTE]
-    return int(dwelling.equipment.pv_peak_w * 1000 * share * through)
 
 
 def _stored_mw(equipment: Equipment, surplus_mw: int, length_ms: int, charge_uj: int) -> int:
@@ -199,14 +194,15 @@ def _channels(
     powers_mw: list[list[int]],
     reactives_mvar: list[list[int]],
 ) -> tuple[Channel, ...]:
-    dice = Dice("ripple", dwelling.seed, day)
     totals_mw = _summed(powers_mw)
+    dice = Dice("ripple", dwelling.seed, day)
+    leans = [dice.between(-1.0, 1.0) for _ in lengths_ms]
     ripples_mw = [
         [
-            int(min(_RIPPLE_MW, abs(power_mw), abs(total_mw) // 3) * dice.between(-1.0, 1.0))
-            for power_mw, total_mw in zip(phase, totals_mw, strict=True)
+            int(min(_RIPPLE_MW, abs(power_mw), abs(total_mw) // 3) * lean)
+            for power_mw, total_mw, lean in zip(line, totals_mw, leans, strict=True)
         ]
-        for phase in powers_mw
+        for line in powers_mw
     ]
     total = Channel(lengths_ms, totals_mw, _summed(ripples_mw), _summed(reactives_mvar))
     if dwelling.phases == 1:

@@ -69,13 +69,18 @@ class SerialLine:
     def _make(self) -> tuple[int, int]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         ours, theirs = os.openpty()
-        # Their end stays open here too: with no client the line is quiet, not broken.
-        tty.setraw(theirs)
-        os.set_blocking(ours, False)
-        link = self._path.with_name(self._path.name + ".new")
-        link.unlink(missing_ok=True)
-        link.symlink_to(os.ttyname(theirs))
-        link.replace(self._path)
+        try:
+            # Their end stays open here too: with no client the line is quiet, not broken.
+            tty.setraw(theirs)
+            os.set_blocking(ours, False)
+            link = self._path.with_name(self._path.name + ".new")
+            link.unlink(missing_ok=True)
+            link.symlink_to(os.ttyname(theirs))
+            link.replace(self._path)
+        except OSError:
+            os.close(ours)
+            os.close(theirs)
+            raise
         return ours, theirs
 
     async def close(self) -> None:
