@@ -1,0 +1,350 @@
+"""The uplink over MQTT: paho behind the port, acknowledged by hand, in the gateway's own loop."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.config import BrokerConfig
+from gateway.errors import BrokerAway
+from gateway.patience import Patience
+from gateway.ports import Message
+from ledger.errors import Rejected
+from ledger.facts import topics
+from ledger.signing import read_secret
+
+_CONNECT_TIMEOUT_S = 5.0
+_MISC_PERIOD_S = 1.0
+_QUEUED_PUBLICATIONS = 100_000
+
+log = logging.getLogger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A delivery: acknowledged on the connection it came by, or not at all."""
+
+    client: Client
+    mid: int
+    qos: int
+
+
+class _Lane:
+    """Messages that wait for their task, up to a bound."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._messages: deque[Message] = deque()
+        self._arrived = asyncio.Event()
+
+    def put(self, message: Message) -> bool:
+        """Keep a message; False if there is no room."""
+        if len(self._messages) >= self._most:
+            return False
+        self._messages.append(message)
+        self._arrived.set()
+        return True
+
+    async def take(self, most: int) -> list[Message]:
+        """Return at least one message and at most `most`, oldest first."""
+        while not self._messages:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return [self._messages.popleft() for _ in range(min(most, len(self._messages)))]
+
+
+class MqttUplink:
+    """The port `Uplink` over MQTT 5 or 3.1.1; `run` keeps it connected."""
+
+    def __init__(self, config: BrokerConfig, *, client_id: str | None = None) -> None:
+        self._config = config
+        self._client_id = client_id or config.client_id
+        self._segments = _Lane(config.held_messages)
+        self._live = _Lane(config.held_messages)
+        self._client: Client | None = None
+        self._patience = Patience("broker", longest_s=config.longest_pause_s)
+        self.let_go = 0
+        self.connections = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the broker answers and has accepted the subscriptions."""
+        return self._client is not None
+
+    async def segments(self, most: int) -> list[Message]:
+        """Return the next messages of both segment lanes: at least one, at most `most`."""
+        return await self._segments.take(most)
+
+    async def live(self, most: int) -> list[Message]:
+        """Return the next unsigned live records: at least one, at most `most`."""
+        return await self._live.take(most)
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Let the broker forget messages; harmless when the connection has changed since."""
+        for message in messages:
+            token = message.token
+            if isinstance(token, _Token) and token.client is self._client:
+                token.client.ack(token.mid, token.qos)
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message with QoS 1."""
+        if self._client is None:
+            raise BrokerAway("the broker is away", where=self._address())
+        sent = self._client.publish(topic, payload, qos=1)
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise BrokerAway(f"the message was not taken ({sent.rc.name})", where=self._address())
+
+    async def run(self) -> None:
+        """Stay connected until cancelled: away is said once, back once, pauses have jitter.
+
+        Raises:
+            Rejected: a key or certificate of the configuration cannot be used.
+        """
+        while True:
+            try:
+                async with self.connected() as closed:
+                    self._patience.back()
+                    log.info("gateway.connected", extra={"broker": self._address()})
+                    await closed
+            except BrokerAway as error:
+                await self._patience.away(error)
+
+    @contextlib.asynccontextmanager
+    async def connected(self) -> AsyncIterator[asyncio.Future[None]]:
+        """Connect and subscribe; the future that is given ends with `BrokerAway`.
+
+        Raises:
+            BrokerAway: no connection within five seconds, or the broker said no.
+        """
+        connection = _Connection(self._new_client(), self._address())
+        connection.client.on_message = self._on_message
+        try:
+            await connection.open(self._config, self._connect_properties())
+            self._client = connection.client
+            self.connections += 1
+            yield connection.closed
+        finally:
+            self._client = None
+            connection.close()
+
+    def _on_message(self, client: Client, _: Any, received: MQTTMessage) -> None:  # noqa: ANN401 -- paho's
+        try:
+            topic = received.topic
+        except UnicodeDecodeError:
+            topic = ""
+        is_live = topic.endswith("/live")
+        message = Message(
+            topic, bytes(received.payload), _Token(client, received.mid, received.qos)
+        )
+        if not (self._live if is_live else self._segments).put(message):
+            # Held, it would block the broker's window for good; whoever sent it sends it again.
+            self.let_go += 1
+            client.ack(received.mid, received.qos)
+
+    def _new_client(self) -> Client:
+        config = self._config
+        is_v5 = config.protocol == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            clean_session=None if is_v5 else config.session_expiry_s == 0,
+            protocol=MQTTProtocolVersion.MQTTv5 if is_v5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(config.inflight)
+        client.max_queued_messages_set(_QUEUED_PUBLICATIONS)
+        if config.username is not None:
+            client.username_pw_set(config.username, self._password())
+        if config.ca_file is not None:
+            self._use_tls(client)
+        return client
+
+    def _password(self) -> str | None:
+        file = self._config.password_file
+        return None if file is None else read_secret(file, what="password").decode().strip()
+
+    def _use_tls(self, client: Client) -> None:
+        config = self._config
+        try:
+            client.tls_set(
+                ca_certs=str(config.ca_file),
+                certfile=str(config.certificate_file) if config.certificate_file else None,
+                keyfile=str(config.key_file) if config.key_file else None,
+            )
+        except (OSError, ValueError, ssl.SSLError) as error:
+            raise Rejected(
+                f"the broker's certificates cannot be used ({error})",
+                where="broker.ca_file, broker.certificate_file, broker.key_file",
+                reason="bad_certificate",
+            ) from error
+
+    def _connect_properties(self) -> Properties | None:
+        if self._config.protocol != "5":
+            return None
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.ReceiveMaximum = self._config.inflight
+        if self._config.session_expiry_s:
+            properties.SessionExpiryInterval = self._config.session_expiry_s
+        return properties
+
+    def _address(self) -> str:
+        return f"{self._config.host}:{self._config.port}"
+
+
+class _Connection:
+    """One connection of one paho client, driven by the event loop."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self.client = client
+        self._address = address
+        self._loop = asyncio.get_running_loop()
+        self._file = -1
+        self._misc: asyncio.TimerHandle | None = None
+        self._accepted: asyncio.Future[None] = self._loop.create_future()
+        self._subscribed: asyncio.Future[None] = self._loop.create_future()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+
+    async def open(self, config: BrokerConfig, properties: Properties | None) -> None:
+        """Connect, be accepted, subscribe."""
+        is_v5 = config.protocol == "5"
+        started: dict[str, Any] = {"keepalive": config.keepalive_s}
+        if is_v5:
+            started |= {"clean_start": config.session_expiry_s == 0, "properties": properties}
+        try:
+            await asyncio.to_thread(self.client.connect, config.host, config.port, **started)
+        except (OSError, ValueError) as error:
+            raise self._away(f"no connection ({error})") from error
+        self._attach()
+        await self._within(self._accepted, "the broker does not answer the connection")
+        lanes = [(topics.SEGMENT_FILTER, 1), (topics.BACKFILL_FILTER, 1), (topics.LIVE_FILTER, 0)]
+        self.client.subscribe(lanes)
+        await self._within(self._subscribed, "the broker does not answer the subscription")
+
+    def close(self) -> None:
+        """Let go of the socket; what was not acknowledged comes again."""
+        self._detach()
+        for future in (self._accepted, self._subscribed, self.closed):
+            if not future.cancel() and not future.cancelled():
+                future.exception()
+        self.client.on_disconnect = None
+        self.client.disconnect()
+
+    def _attach(self) -> None:
+        socket = self.client.socket()
+        if socket is None:
+            raise self._away("the connection ended at once")
+        self._file = socket.fileno()
+        self._loop.add_reader(self._file, self._readable)
+        self.client.on_socket_register_write = self._on_register_write
+        self.client.on_socket_unregister_write = self._on_unregister_write
+        if self.client.want_write():
+            self._loop.add_writer(self._file, self._writable)
+        self._misc = self._loop.call_later(_MISC_PERIOD_S, self._look_after)
+
+    def _detach(self) -> None:
+        if self._misc is not None:
+            self._misc.cancel()
+        if self._file >= 0:
+            self._loop.remove_reader(self._file)
+            self._loop.remove_writer(self._file)
+            self._file = -1
+
+    def _readable(self) -> None:
+        with self._ended_by_errors():
+            self.client.loop_read()
+            # What TLS has decrypted already makes no socket readable.
+            while isinstance(socket := self.client.socket(), ssl.SSLSocket) and socket.pending():
+                self.client.loop_read()
+
+    def _writable(self) -> None:
+        with self._ended_by_errors():
+            self.client.loop_write()
+
+    def _look_after(self) -> None:
+        with self._ended_by_errors():
+            self.client.loop_misc()
+        self._misc = self._loop.call_later(_MISC_PERIOD_S, self._look_after)
+
+    @contextlib.contextmanager
+    def _ended_by_errors(self) -> Any:  # noqa: ANN401 -- a generator of nothing
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 -- whatever a broken packet makes of paho
+            self._end(f"the broker cannot be understood ({type(error).__name__}: {error})")
+
+    def _on_register_write(self, *_: object) -> None:
+        if self._file >= 0:
+            self._loop.add_writer(self._file, self._writable)
+
+    def _on_unregister_write(self, *_: object) -> None:
+        if self._file >= 0:
+            self._loop.remove_writer(self._file)
+
+    def _on_connect(
+        self,
+        _client: Client,
+        _: object,
+        _flags: ConnectFlags,
+        code: ReasonCode,
+        *_rest: object,
+    ) -> None:
+        if code.is_failure:
+            self._end(f"the broker refuses the connection ({code})")
+        elif not self._accepted.done():
+            self._accepted.set_result(None)
+
+    def _on_subscribe(
+        self,
+        _client: Client,
+        _: object,
+        _mid: int,
+        codes: list[ReasonCode],
+        *_rest: object,
+    ) -> None:
+        if any(code.is_failure for code in codes):
+            self._end("the broker refuses the subscription: its access rules must let the gateway")
+        elif not self._subscribed.done():
+            self._subscribed.set_result(None)
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _: object,
+        _flags: DisconnectFlags,
+        code: ReasonCode,
+        *_rest: object,
+    ) -> None:
+        self._end(f"the connection ended ({code})")
+
+    def _end(self, what: str) -> None:
+        self._detach()
+        for future in (self._accepted, self._subscribed, self.closed):
+            if not future.done():
+                future.set_exception(self._away(what))
+
+    async def _within(self, future: asyncio.Future[None], otherwise: str) -> None:
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                await future
+        except TimeoutError as error:
+            raise self._away(otherwise) from error
+
+    def _away(self, what: str) -> BrokerAway:
+        return BrokerAway(
+            what, where=self._address, remedy="check broker.host, broker.port and the broker itself"
+        )

@@ -1,0 +1,119 @@
+"""What a configuration names, opened: clock, key, token, journal, ledger."""
+
+from gateway.config import GatewayConfig
+from gateway.journal import Journal
+from gateway.ports import Ledger
+from ledger.errors import Rejected
+from ledger.facts.clock import Clock, ScaledClock, SystemClock
+from ledger.signing import SigningKey, read_secret
+
+_MIB = 1 << 20
+_ED25519_BYTES = 32
+
+
+def clock_of(config: GatewayConfig) -> Clock:
+    """Return the clock that the configuration asks for."""
+    if config.clock.rate == 1:
+        return SystemClock()
+    return ScaledClock(config.clock.origin_ms, config.clock.rate)
+
+
+def gateway_key(config: GatewayConfig) -> SigningKey:
+    """Return the key that signs receipts and checkpoints.
+
+    Raises:
+        Rejected: the file is missing, open to others, or holds a key of another kind.
+    """
+    key = SigningKey.load(config.gateway_key_file)
+    if len(key.public.encode()) != _ED25519_BYTES:
+        raise Rejected(
+            "holds a key of another kind; checkpoints are signed with Ed25519",
+            where=str(config.gateway_key_file),
+            remedy="name the gateway's own key, or type: certiflex gateway init -c FILE",
+            reason="bad_key",
+        )
+    return key
+
+
+def token_of(config: GatewayConfig) -> str | None:
+    """Return the token for the Shared Customer Database, if a file is named.
+
+    Raises:
+        Rejected: the file is missing, open to others, or holds no token.
+    """
+    file = config.central.token_file
+    if file is None:
+        return None
+    token = read_secret(file, what="token").decode(errors="replace").strip()
+    if not (token.isascii() and token.isprintable() and token):
+        raise Rejected("holds no token in one line", where=str(file), reason="bad_token")
+    return token
+
+
+def open_journal(config: GatewayConfig) -> Journal:
+    """Return the journal; a new one is made.
+
+    Raises:
+        JournalBlocked: the file cannot be opened or written now.
+        JournalDamaged: it is no journal, or not what was written.
+    """
+    return Journal.open(
+        config.journal_file,
+        reserve_bytes=config.journal.reserve_mib * _MIB,
+        quarantine_bytes=config.journal.quarantine_mib * _MIB,
+    )
+
+
+def connect_ledger(config: GatewayConfig) -> Ledger:
+    """Return the ledger; it need not be up.
+
+    Raises:
+        Rejected: no address, no contract, or no account is known.
+    """
+    # Imported here: who only looks at nodes or quarantine needs no chain libraries.
+    from ledger.chain.client import AnchorLedger  # noqa: PLC0415
+
+    from ledger.chain.account import Account  # noqa: PLC0415
+
+    chain = config.chain
+    need_ledger(config)
+    return AnchorLedger.connect(
+        chain.urls,
+        contract=contract_of(config),
+        account=Account.load(config.chain_account_file),
+        chain_id=chain.chain_id,
+        confirmations=chain.confirmations,
+        bump_after_ms=chain.bump_after_s * 1000,
+        max_fee_ceiling_wei=chain.max_fee_gwei * 10**9,
+        timeout_s=chain.timeout_s,
+    )
+
+
+def need_ledger(config: GatewayConfig) -> None:
+    """Refuse a configuration that names no ledger."""
+    if not config.chain.urls:
+        raise Rejected(
+            "no ledger is named",
+            where="chain.urls",
+            remedy='name one, for example urls = ["http://127.0.0.1:8545"]',
+            reason="no_ledger",
+        )
+
+
+def contract_of(config: GatewayConfig) -> str:
+    """Return the address of the contract, from the configuration or from `chain deploy`.
+
+    Raises:
+        Rejected: nobody has deployed one, or said where it is.
+    """
+    if config.chain.contract:
+        return config.chain.contract
+    try:
+        return config.contract_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Rejected(
+            f"no contract is known ({error.strerror})",
+            where=str(config.contract_file),
+            remedy="name chain.contract, or type: certiflex gateway chain deploy -c FILE",
+            reason="no_contract",
+        ) from error
