@@ -1,5 +1,6 @@
 """A simulated meter: a request in, a reply out, spoilt when the script says so."""
 
+import logging
 import struct
 from collections import Counter
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from hil.household import Household, NotInstalled
 from hil.noise import Dice
 from hil.registers import ILLEGAL_VALUE, NAN_WORDS, IllegalRead, Model, Nameplate
 from ledger.facts.clock import Clock
+
+_log = logging.getLogger("hil")
 
 _READ_LENGTH = 5
 _UNITS = 247
@@ -96,6 +99,7 @@ class Meter:
         fault = self.script.met_by_request(now_ms)
         if fault is not None:
             self.faults_served[fault.kind] += 1
+            _log.debug("hil.fault_met", extra={"meter": self.name, "kind": fault.kind})
             if fault.kind is FaultKind.SILENCE:
                 return fault, None
             if fault.kind is FaultKind.EXCEPTION:

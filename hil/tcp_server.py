@@ -80,6 +80,10 @@ class _Connection(asyncio.Protocol):
         self._transport = None
         self._register.discard(self)
 
+    def pause_writing(self) -> None:
+        # A client that asks and never reads is dropped before its replies fill the memory.
+        self.abort()
+
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()

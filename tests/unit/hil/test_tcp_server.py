@@ -113,3 +113,19 @@ async def test_a_taken_port_is_told() -> None:
         port = int(server.address.rpartition(":")[2])
         with pytest.raises(Unavailable, match=rf"tcp 127.0.0.1:{port}: cannot listen: .*; stop"):
             await TcpServer("127.0.0.1", port, {}).open()
+
+
+async def flood(writer: asyncio.StreamWriter) -> None:
+    """Ask and ask until the other side has had enough."""
+    requests = tcp_frame(1, 1, struct.pack(">BHH", 4, 0, 80)) * 500
+    async with asyncio.timeout(60):
+        while True:
+            writer.write(requests)
+            await writer.drain()
+
+
+async def test_a_client_that_asks_and_never_reads_is_dropped() -> None:
+    one = meter(HandClock(), model="sdm120")
+    async with listening({1: one}) as server, connected(server) as (_, writer):
+        with pytest.raises(ConnectionError):
+            await flood(writer)
