@@ -5,6 +5,8 @@ from lightnode.errors import MeterFault
 from lightnode.meters.profile import Sanity
 from lightnode.ports import Measurement
 
+_REGISTER_WH = (0, (1 << 48) - 1)
+
 
 def check_range(measured: Measurement, sanity: Sanity) -> None:
     """Refuse what this make of meter cannot show.
@@ -19,8 +21,8 @@ def check_range(measured: Measurement, sanity: Sanity) -> None:
     _check("frequency [Hz]", measured.frequency_mhz / 1000, sanity.frequency_hz)
     _check("power [W]", measured.power_w, sanity.power_w)
     _check("reactive power [var]", measured.reactive_power_var, sanity.power_w)
-    _check("import register [Wh]", measured.import_wh, (0, float("inf")))
-    _check("export register [Wh]", measured.export_wh, (0, float("inf")))
+    _check("import register [Wh]", measured.import_wh, _REGISTER_WH)
+    _check("export register [Wh]", measured.export_wh, _REGISTER_WH)
 
 
 def _check(what: str, value: float, limits: tuple[float, ...]) -> None:

@@ -1,0 +1,233 @@
+"""The outbox's files: how they are opened, checked, and kept in reserve."""
+
+import contextlib
+import errno
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ledger.errors import Rejected
+from ledger.facts.segment import Head
+from lightnode.ports import Tail
+
+DAMAGED_CODES = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+_FORMAT = 1
+_RESERVE_BYTES = 1 << 20
+_BUSY_TIMEOUT_S = 2.0
+_WAL_PAGES = 250
+_CACHE_KIB = 512
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS record (
+  sequence INTEGER PRIMARY KEY,
+  body BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS segment (
+  first_sequence INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  header_hash BLOB NOT NULL,
+  body BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS damaged (
+  first_sequence INTEGER PRIMARY KEY,
+  count INTEGER NOT NULL,
+  header_hash BLOB NOT NULL,
+  body BLOB NOT NULL,
+  checksum INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+PRAGMA user_version = {_FORMAT};
+"""
+
+Row = tuple[Any, ...]
+
+
+class Damaged(Exception):
+    """The database is not what was written."""
+
+
+def prepared(file: Path) -> sqlite3.Connection:
+    """Return a database with our tables, its journal synced into it, for this process alone.
+
+    From here on everything in it is durable, whatever the last program left behind.
+
+    Raises:
+        sqlite3.Error: the disk does not do what it should, or the file is no such database.
+        Rejected: it is of a newer format.
+    """
+    database = sqlite3.connect(
+        file, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        # One light node per outbox: a second one would sign the same sequence twice.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        database.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        if _format(database, file) < _FORMAT:
+            database.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def compare(database: sqlite3.Connection, folder: Path) -> None:
+    """Compare the database with its own checksums and with the copy of its tail.
+
+    Raises:
+        Damaged: and how.
+        sqlite3.Error: it cannot be read.
+    """
+    told = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if told != "ok":
+        raise Damaged(str(told))
+    for row in database.execute("SELECT sequence, body, checksum FROM record"):
+        if not is_sound(row):
+            raise Damaged(f"record {row[0]} is not as it was written")
+    copy = read_tail(folder)
+    if copy and copy.next_sequence > stored_tail(database).next_sequence:
+        raise Damaged("it is older than the copy of its tail")
+
+
+def stored_tail(database: sqlite3.Connection) -> Tail:
+    """Return the tail in the database.
+
+    Raises:
+        Damaged: what stands there is no tail.
+        sqlite3.Error: it cannot be read.
+    """
+    row = database.execute("SELECT value FROM state WHERE key = 'tail'").fetchone()
+    try:
+        return tail_of(row[0] if row else None)
+    except ValueError as error:
+        raise Damaged(f"its tail is not as it was written ({error})") from error
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Run one transaction; committed and synced when the block ends well."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
+        raise
+
+
+def put(database: sqlite3.Connection, key: str, value: str) -> None:
+    """Write one entry of the state."""
+    database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+
+
+def tail_text(tail: Tail) -> str:
+    """Return a tail as a text."""
+    next_slot = -1 if tail.next_slot is None else tail.next_slot
+    return f"{tail.next_sequence} {next_slot} {tail.last_slot} {tail.previous_hash.hex()}"
+
+
+def tail_of(text: str | None) -> Tail:
+    """Return the tail that a text tells; the very first one for none."""
+    if not text:
+        return Tail()
+    next_sequence, next_slot, last_slot, previous_hash = text.split()
+    return Tail(
+        next_sequence=int(next_sequence),
+        next_slot=None if next_slot == "-1" else int(next_slot),
+        last_slot=int(last_slot),
+        previous_hash=bytes.fromhex(previous_hash),
+    )
+
+
+def head_of(text: str | None) -> Head | None:
+    """Return the log head that a text tells."""
+    if not text:
+        return None
+    size, root = text.split()
+    return int(size), bytes.fromhex(root)
+
+
+def is_sound(row: Row) -> bool:
+    """Tell whether the body of a row, its last but one column, is as it was written."""
+    return isinstance(row[-2], bytes) and zlib.crc32(row[-2]) == row[-1]
+
+
+def write_tail(folder: Path, tail: Tail) -> None:
+    """Write the copy of the tail, durably and as a whole.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    text, sheet = tail_text(tail), folder / "outbox.tail.new"
+    with sheet.open("w", encoding="ascii") as file:
+        file.write(f"{zlib.crc32(text.encode()):08x} {text}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    sheet.replace(folder / "outbox.tail")
+    sync_folder(folder)
+
+
+def read_tail(folder: Path) -> Tail | None:
+    """Return the copy of the tail; None if there is none that is sound."""
+    try:
+        checksum, _, text = (folder / "outbox.tail").read_text(encoding="ascii").partition(" ")
+        text = text.rstrip("\n")
+        return tail_of(text) if int(checksum, 16) == zlib.crc32(text.encode()) else None
+    except (OSError, ValueError):
+        return None
+
+
+def keep_reserve(folder: Path) -> None:
+    """Make sure the reserve is there.
+
+    Raises:
+        OSError: there is no room for it.
+    """
+    reserve = folder / "outbox.reserve"
+    if reserve.exists():
+        return
+    descriptor = os.open(reserve, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, _RESERVE_BYTES)
+    except OSError:
+        reserve.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def give_up_reserve(folder: Path) -> None:
+    """Give the room of the reserve back to the disk."""
+    with contextlib.suppress(OSError):
+        (folder / "outbox.reserve").unlink(missing_ok=True)
+
+
+def _format(database: sqlite3.Connection, file: Path) -> int:
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > _FORMAT:
+        raise Rejected(
+            f"the outbox has format {version}; this version reads up to {_FORMAT}",
+            where=str(file),
+            remedy="install the newer certiflex again",
+            reason="newer_format",
+        )
+    return version
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the folder, so that the files' names themselves survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
