@@ -39,7 +39,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 layers: $(READY)
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 dead: $(READY)
 	$(BIN)/vulture

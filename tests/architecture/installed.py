@@ -19,6 +19,17 @@ def distributions(*extras: str) -> set[str]:
     return set(seen)
 
 
+def asked_by(extra: str) -> set[str]:
+    """Return what certiflex itself asks for in an extra; in none of them if it is empty."""
+    needed = map(Requirement, requires("certiflex") or [])
+    return {
+        str(canonicalize_name(one.name))
+        for one in needed
+        if (one.marker is None) == (not extra)
+        and (one.marker is None or one.marker.evaluate({"extra": extra}))
+    }
+
+
 def _needed_by(name: str, extras: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
     try:
         lines = requires(name) or []

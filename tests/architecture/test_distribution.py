@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from tests.architecture.installed import distributions
-from tests.architecture.tree import PACKAGES, ROOT, files
+from tests.architecture.installed import asked_by, distributions
+from tests.architecture.test_kernel import foreign_imports
+from tests.architecture.tree import PACKAGES, ROOT, files, modules
 
 # Imports every module of the packages named, in an interpreter where the distributions named are
 # not to be found.
@@ -105,3 +106,38 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("certiflex-*.whl")
     with zipfile.ZipFile(wheel) as packed:
         assert not wanted - set(packed.namelist())
+
+
+OWNERS = {"": "ledger", "chain": "ledger"} | {
+    extra: extra for extra in ("lightnode", "gateway", "central", "hil")
+}
+# Asked for though no line imports them, and why.
+NOT_IMPORTED: dict[str, str] = {}
+
+
+def imported_by(package: str) -> set[str]:
+    """Return the distributions whose modules a package imports."""
+    owners = packages_distributions()
+    return {
+        str(canonicalize_name(owner))
+        for module in modules(package)
+        for name in foreign_imports(module, own=package)
+        for owner in owners.get(name.split(".")[0], [])
+    }
+
+
+def unused(extra: str) -> set[str]:
+    """Return what an extra asks for and its package does not import."""
+    asked = {name for name in asked_by(extra) if name != "certiflex"}
+    return asked - imported_by(OWNERS[extra]) - NOT_IMPORTED.keys()
+
+
+@pytest.mark.parametrize("extra", OWNERS)
+def test_nothing_is_asked_for_in_vain(extra: str) -> None:
+    assert asked_by(extra)
+    assert not unused(extra), "drop them from pyproject.toml, or say why in NOT_IMPORTED"
+
+
+def test_a_vain_dependency_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OWNERS, "chain", "lightnode")
+    assert "py-evm" in unused("chain")
