@@ -9,16 +9,15 @@ Keccak-256 in between:
 
 Whoever calls compares block hash, contract and log with what they trust.
 
-Source: Ethereum yellow paper, §4.4 and the appendices on hex-prefix and Merkle Patricia trees;
-EIP-2718 (typed receipts).
+Source: Ethereum yellow paper, §4.4; EIP-2718 (typed receipts).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import codec, rlp
 from ledger.errors import Rejected
 from ledger.keccak import keccak256
+from ledger.trie import proved_value
 
 ANCHORED_TOPIC = keccak256(b"Anchored(bytes32,uint64,bytes32,uint64,bytes32)")
 
@@ -29,7 +28,6 @@ _RECEIPTS_ROOT, _NUMBER, _TIME = 5, 8, 11
 _HEADER_FIELDS = range(15, 33)
 _MAX_NODES = 16
 _MAX_INDEX = 1 << 32
-_BRANCH, _SHORT_NODE = 17, 2
 _FIRST_LIST = 0xC0
 _SUCCEEDED = b"\x01"
 _EVENT_DATA_BYTES = 96
@@ -116,63 +114,6 @@ def anchored_event(chain_part: bytes) -> AnchoredEvent:
         size=_uint64(data[32:64]),
         meta=data[64:],
     )
-
-
-def proved_value(root: bytes, key: bytes, proof: Sequence[bytes]) -> bytes:
-    """Return what a Merkle Patricia trie holds under a key, as the proof shows.
-
-    Raises:
-        Rejected: `bad_proof` or `not_canonical`.
-    """
-    unused = list(proof)
-    reference: rlp.Item = root
-    nibbles, is_value = key.hex(), False
-    while not is_value:
-        reference, nibbles, is_value = _descended(_opened(reference, unused), nibbles)
-    if unused or not isinstance(reference, bytes) or not reference:
-        raise Rejected("the proof does not end at a value", reason="bad_proof")
-    return reference
-
-
-def _opened(reference: rlp.Item, unused: list[bytes]) -> list[rlp.Item]:
-    """Return the node that a parent refers to, by its hash or, below 32 bytes, by itself."""
-    node = reference
-    if isinstance(reference, bytes):
-        if len(reference) != _HASH_BYTES or not unused:
-            raise Rejected("the proof ends before the value", reason="bad_proof")
-        encoded = unused.pop(0)
-        if keccak256(encoded) != reference:
-            raise Rejected("a node of the proof has another hash", reason="bad_proof")
-        node = rlp.decode(encoded)
-    if not isinstance(node, list):
-        raise Rejected("a byte string is no node of a trie", reason="bad_proof")
-    return node
-
-
-def _descended(node: list[rlp.Item], nibbles: str) -> tuple[rlp.Item, str, bool]:
-    """Return what a node refers to on the way, the way that is left, and whether it is a value."""
-    if len(node) == _BRANCH:
-        if not nibbles:
-            return node[-1], "", True
-        return node[int(nibbles[0], 16)], nibbles[1:], False
-    if len(node) != _SHORT_NODE:
-        raise Rejected(f"{len(node)} items are no node of a trie", reason="bad_proof")
-    shared, is_leaf = _hex_prefix(node[0])
-    rest = nibbles.removeprefix(shared)
-    if len(rest) + len(shared) != len(nibbles) or (is_leaf and rest) or not (is_leaf or shared):
-        raise Rejected("the proof leads to another key", reason="bad_proof")
-    return node[1], rest, is_leaf
-
-
-def _hex_prefix(encoded: rlp.Item) -> tuple[str, bool]:
-    """Return the nibbles of a leaf or an extension, and whether it is a leaf."""
-    digits = encoded.hex() if isinstance(encoded, bytes) else ""
-    match digits[:1], digits[1:2]:
-        case ("0" | "2") as kind, "0":
-            return digits[2:], kind == "2"
-        case ("1" | "3") as kind, _:
-            return digits[1:], kind == "3"
-    raise Rejected("no path of a trie", reason="bad_proof")
 
 
 def _header_fields(header: bytes) -> list[rlp.Item]:

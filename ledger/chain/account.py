@@ -21,7 +21,7 @@ class Account:
 
     @property
     def address(self) -> str:
-        """Return the checksummed address, 0x…"""
+        """Return the checksummed address in hexadecimal."""
         return str(self._signer.address)
 
     @classmethod
