@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+from central.api.app import application, description
+from central.scd.stored import State
 from ledger.facts import interval, pod, receipt, record, registry, segment, topics, window
 from tests.architecture.tree import PACKAGES, ROOT, modules
 
@@ -89,6 +91,23 @@ def test_every_topic_is_described() -> None:
     rows = sections(MESSAGES)["MQTT: between light node and gateway"]
     described = {row[0].replace("{node_index}", "7") for row in rows}
     assert described == {build(7) for build in builders}
+
+
+def test_every_route_is_described() -> None:
+    paths = description(application(None))["paths"]
+    served = {f"{verb.upper()} {path}" for path, verbs in paths.items() for verb in verbs}
+    assert len(served) >= 15, "no routes were found"
+    told = sections(MESSAGES)
+    ingest = told["HTTP: from the gateway to the Shared Customer Database"]
+    query = told["HTTP: for those who query"]
+    assert {row[0] for row in [*ingest, *query]} == served
+
+
+def test_every_state_is_described() -> None:
+    states = re.findall(
+        r"^\| `(\w+)` \| [a-z]", MESSAGES.split("how far it has come")[1], re.MULTILINE
+    )
+    assert states == [state.value for state in State]
 
 
 def test_the_glossary_knows_the_kernel() -> None:
