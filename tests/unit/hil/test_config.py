@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import hil.config
 from hil.config import Address, BenchFile, address_of, read_bench_file
 from hil.faults import FaultKind
 from hil.household import Kind
@@ -133,3 +134,13 @@ def test_a_bench_needs_meters_and_a_first_day(tmp_path: Path) -> None:
 def test_addresses() -> None:
     assert address_of("::1:502") == Address("::1", 502)
     assert address_of("localhost:0") == Address("localhost", 0)
+
+
+def test_the_example_that_is_shipped_is_good() -> None:
+    file = read_bench_file(Path(hil.config.__file__).with_name("example.toml")).value
+    assert [meter.name for meter in file.meter] == ["tcp-1", "line-2", "line-3"]
+    assert [fault.kind for meter in file.meter for fault in meter.fault] == [
+        FaultKind.SILENCE,
+        FaultKind.LATE,
+        FaultKind.RESTART,
+    ]
