@@ -105,6 +105,8 @@ async def _keys(settings: Settings) -> str:
 
 
 async def _outbox(settings: Settings) -> str:
+    if not (settings.node.folder / "outbox.db").exists():
+        return "none yet; the first run makes it"
     outbox = SqliteOutbox(settings.node.folder, capacity=settings.node.capacity)
     try:
         kept, waiting = await outbox.load(), await outbox.waiting()

@@ -1,6 +1,7 @@
 """A line to the meter: bytes out, bytes in, over TCP or a serial port."""
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -176,7 +177,8 @@ def _unreachable(address: LineAddress, error: Exception) -> MeterFault:
     elif isinstance(error, SerialException):
         why = f"the serial port cannot be used ({error})"
     else:
-        why = f"cannot be reached ({getattr(error, 'strerror', None) or error})"
+        number = getattr(error, "errno", None)
+        why = f"cannot be reached ({os.strerror(number) if number and number > 0 else error})"
     remedy = (
         "check the cable, the device name and that no other program holds the port"
         if address.scheme == "rtu"

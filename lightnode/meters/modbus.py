@@ -30,7 +30,7 @@ from lightnode.meters.framing import (
 from lightnode.meters.line import Line, LineAddress, SerialSettings, open_line
 from lightnode.meters.plausibility import check_range
 from lightnode.meters.profile import Block, Profile, Space
-from lightnode.meters.registers import REGISTER_BYTES, Unpack, registers_of, unpacker, whole
+from lightnode.meters.registers import REGISTER_BYTES, Unpack, unpacker, whole
 from lightnode.ports import Measurement
 
 _RESPONSE_SHARE = 0.45
@@ -190,9 +190,8 @@ class ModbusMeter:
         place = self._profile.identify
         if place is None:
             return None
-        count = registers_of(place.type)
-        payload = await self._ask(place.space, place.address, count, until_s)
-        return int(unpacker(place.type, place.order)(payload, 0))
+        payload = await self._ask(place.space, place.address, place.count, until_s)
+        return place.serial_number(payload)
 
     async def _ask_block(self, block: Block, until_s: float) -> bytes:
         """Read a block in the length whose last reply to stay out lies longest back."""

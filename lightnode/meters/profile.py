@@ -74,12 +74,24 @@ class Bus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identify:
-    """Where the meter's serial number stands."""
+    """Where the meter's serial number stands: which of `count` words from `address` on.
+
+    The words are given most significant first; some makes keep them apart.
+    """
 
     space: Space
     address: int
-    type: NumberType
-    order: WordOrder
+    count: int
+    words: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.words or not all(0 <= word < self.count for word in self.words):
+            raise ValueError("words: expected the places of the serial number within count")
+
+    def serial_number(self, payload: bytes) -> int:
+        """Return the serial number in the words that were read."""
+        places = (word * REGISTER_BYTES for word in self.words)
+        return int.from_bytes(b"".join(payload[at : at + REGISTER_BYTES] for at in places), "big")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,8 +49,11 @@ class Device:
     def image(self, function: int, address: int, count: int) -> bytes:
         """Return the bytes of registers."""
         if function == 3:
-            words = {0x2A: self.serial_number, 0xFC00: self.serial_number}
-            return struct.pack(">I", words.get(address, 0))[: 2 * count].ljust(2 * count, b"\0")
+            high, low = divmod(self.serial_number, 1 << 16)
+            words = {0x2A: high, 0x2C: low, 0xFC00: high, 0xFC01: low}
+            return b"".join(
+                struct.pack(">H", words.get(address + n, 0)) for n in range(count)
+            )
         image = bytearray(2 * 0x200)
         for place, value in self.floats().items():
             struct.pack_into(">f", image, 2 * place, value)
