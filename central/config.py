@@ -10,6 +10,11 @@ from ledger.signing import VerifyingKey
 _MAX_PORT = 65_535
 
 
+def _need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
+    if not holds:
+        raise ValueError(otherwise)
+
+
 @dataclass(frozen=True, slots=True)
 class ClockConfig:
     """The time the database lives in; rate 1 is the machine's own."""
@@ -110,8 +115,3 @@ class CentralConfig:
             return VerifyingKey.decode(bytes.fromhex(self.log_key))
         except (Rejected, ValueError) as error:
             raise ValueError(f"log_key must be a public key in hexadecimal ({error})") from error
-
-
-def _need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
-    if not holds:
-        raise ValueError(otherwise)

@@ -78,6 +78,11 @@ WHERE node_index = ? AND first_sequence > ? AND first_sequence < ?
 """
 _COUNT_AT = "SELECT record_count FROM segment WHERE node_index = ? AND first_sequence = ?"
 
+_KINDS = {
+    Outcome.STORED: int(ArrivalKind.SEGMENT),
+    Outcome.CONFLICT: int(ArrivalKind.CONFLICT),
+}
+
 _quarter_row = _columns(schema.quarter)
 _gap_row = _columns(schema.gap)
 _last_value_row = _columns(schema.last_value)
@@ -103,8 +108,7 @@ class SqliteEvidence(EvidenceLookup):
     def commit_segments(self, segments: Sequence[CheckedSegment], arrived_ms: int) -> list[Outcome]:
         """Store segments and all that is derived from them; see `ports.SegmentStore`."""
         with self.database.writing() as connection:
-            batch = _Batch(connection, arrived_ms)
-            return batch.commit(segments)
+            return Batch(connection, arrived_ms).commit(segments)
 
     # ── certificates ────────────────────────────────────────────────────────────────────────
 
@@ -158,8 +162,8 @@ class SqliteEvidence(EvidenceLookup):
             store_anchor(connection, size, number)
 
 
-class _Batch:
-    """Segments of one call, on their way into one transaction."""
+class Batch:
+    """Segments on their way into one transaction, or on their way through it again."""
 
     def __init__(self, connection: sa.Connection, arrived_ms: int) -> None:
         self._connection = connection
@@ -168,6 +172,7 @@ class _Batch:
         self._marks: dict[int, Watermark] = {}
 
     def commit(self, segments: Sequence[CheckedSegment]) -> list[Outcome]:
+        """Keep new segments as the next arrivals; return the outcome of each."""
         self._look_around(segments)
         folded = [self._folds[segment.node_index].fold(segment) for segment in segments]
         fresh = [
@@ -175,13 +180,34 @@ class _Batch:
             for segment, (outcome, is_new) in zip(segments, folded, strict=True)
             if is_new
         ]
-        self._keep(fresh, next_arrival(self._connection))
-        stored = [segment for segment, outcome in fresh if outcome is Outcome.STORED]
-        derive(self._connection, stored)
-        self._advance(stored)
+        numbers = range(first := next_arrival(self._connection), first + len(fresh))
+        self._keep(fresh, numbers)
+        self._settle(fresh, numbers)
+        return [outcome for outcome, _ in folded]
+
+    def replay(self, segments: Sequence[CheckedSegment], numbers: Sequence[int]) -> None:
+        """Derive again from segments that are kept under these arrivals already."""
+        self._look_around(segments)
+        folded = [self._folds[segment.node_index].fold(segment) for segment in segments]
+        fresh = [(segment, outcome) for segment, (outcome, _) in zip(segments, folded, strict=True)]
+        self._settle(fresh, numbers)
+
+    def _settle(
+        self, fresh: Sequence[tuple[CheckedSegment, Outcome]], numbers: Sequence[int]
+    ) -> None:
+        stored = []
+        for number, (segment, outcome) in zip(numbers, fresh, strict=True):
+            if outcome is Outcome.STORED:
+                stored.append((number, segment))
+            else:
+                store_equivocation(self._connection, number, segment)
+        rows = [_segment_row(segment, number) for number, segment in stored]
+        _many(self._connection, _INSERT_SEGMENT, rows)
+        counting = [segment for _, segment in stored]
+        derive(self._connection, counting)
+        self._advance(counting)
         for node_index, fold in self._folds.items():
             resettle(self._connection, node_index, fold.disputed)
-        return [outcome for outcome, _ in folded]
 
     def _look_around(self, segments: Sequence[CheckedSegment]) -> None:
         nodes = {segment.node_index for segment in segments}
@@ -199,19 +225,17 @@ class _Batch:
                 found = self._connection.exec_driver_sql(_NEIGHBOURS, (segment.node_index, *bounds))
                 self._folds[segment.node_index].know(Extent(*row) for row in found)
 
-    def _keep(self, fresh: Sequence[tuple[CheckedSegment, Outcome]], first_arrival: int) -> None:
-        arrivals, segments = [], []
-        for number, (segment, outcome) in enumerate(fresh, first_arrival):
-            is_stored = outcome is Outcome.STORED
-            kind = ArrivalKind.SEGMENT if is_stored else ArrivalKind.CONFLICT
-            place = (segment.node_index, segment.first_sequence)
-            arrivals.append((number, kind.value, *place, self._arrived_ms, segment.body))
-            if is_stored:
-                segments.append(_segment_row(segment, number))
-            else:
-                store_equivocation(self._connection, number, segment)
-        _many(self._connection, _INSERT_ARRIVAL, arrivals)
-        _many(self._connection, _INSERT_SEGMENT, segments)
+    def _keep(
+        self, fresh: Sequence[tuple[CheckedSegment, Outcome]], numbers: Sequence[int]
+    ) -> None:
+        rows = [
+            (
+                number, _KINDS[outcome], segment.node_index, segment.first_sequence,
+                self._arrived_ms, segment.body,
+            )
+            for number, (segment, outcome) in zip(numbers, fresh, strict=True)
+        ]  # fmt: skip
+        _many(self._connection, _INSERT_ARRIVAL, rows)
 
     def _advance(self, stored: Sequence[CheckedSegment]) -> None:
         counts = {(s.node_index, s.first_sequence): s.record_count for s in stored}

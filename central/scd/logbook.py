@@ -6,10 +6,11 @@ from functools import lru_cache
 from typing import Any
 
 from central.scd.ports import Evidence, Members
+from central.scd.stored import StoredRegistration
 from ledger.codec import encode_window_leaf
 from ledger.codec.cbor import HASH_BYTES, loads_plain
 from ledger.errors import Rejected
-from ledger.merkle import Tree, leaf_hash
+from ledger.merkle import Tree, leaf_hash, root
 
 _PAGE = 10_000
 _TREES_KEPT = 16
@@ -47,6 +48,41 @@ def window_leaves(window: int, node_count: int, members: Members) -> list[bytes]
     ]
 
 
+class RegistryTrail:
+    """The registry's leaves, registration after registration.
+
+    `arrival` is the one that was followed last.
+    """
+
+    def __init__(self) -> None:
+        self.arrival = 0
+        self._leaves: list[bytes] = []
+        self._root: bytes | None = None
+
+    def find(
+        self, later: Sequence[StoredRegistration], node_count: int, wanted: bytes
+    ) -> int | None:
+        """Follow later registrations until the registry has this size and root.
+
+        Return the arrival at which it has; None, at the end of them, if it never had.
+        """
+        if self._has(node_count, wanted):
+            return self.arrival
+        for stored in later:
+            self._leaves[stored.node_index : stored.node_index + 1] = [leaf_hash(stored.body)]
+            self.arrival, self._root = max(stored.arrival, self.arrival), None
+            if self._has(node_count, wanted):
+                return self.arrival
+        return None
+
+    def _has(self, node_count: int, wanted: bytes) -> bool:
+        if len(self._leaves) != node_count:
+            return False
+        if self._root is None:
+            self._root = root(self._leaves)
+        return self._root == wanted
+
+
 class LogBook:
     """Trees over stored evidence, grown as it grows; what was proved stays provable.
 
@@ -57,8 +93,7 @@ class LogBook:
         self._evidence = evidence
         self._lock = threading.Lock()
         self._log = Tree()
-        self._registry_arrival = 0
-        self._registry: list[bytes] = []
+        self._trail: RegistryTrail | None = None
         self.registry_tree = lru_cache(_TREES_KEPT)(self._registry_tree)
         self.window_tree = lru_cache(_TREES_KEPT)(self._window_tree)
 
@@ -69,29 +104,21 @@ class LogBook:
                 self._log.extend([leaf_hash(window.entry) for window in page])
             return self._log
 
-    def registry_arrival(self, node_count: int, root: bytes, *, after_arrival: int) -> int | None:
+    def registry_arrival(self, node_count: int, wanted: bytes, *, after_arrival: int) -> int | None:
         """Return the registration with which the registry came to have this size and root.
 
         It is looked for from the registry as of `after_arrival` on; None if it never had.
         """
         with self._lock:
-            if self._registry_arrival != after_arrival:
-                known = self._evidence.registrations(until_arrival=after_arrival)
-                self._registry = [leaf_hash(stored.body) for stored in known]
-                self._registry_arrival = after_arrival
-            if self._has(node_count, root):
-                return self._registry_arrival
-            for stored in self._evidence.registration_history(after_arrival):
-                self._registry[stored.node_index : stored.node_index + 1] = [leaf_hash(stored.body)]
-                self._registry_arrival = stored.arrival
-                if self._has(node_count, root):
-                    return self._registry_arrival
-            # Nothing matched: what was tried must not be taken for the registry as of then.
-            self._registry_arrival = -1
-            return None
-
-    def _has(self, node_count: int, root: bytes) -> bool:
-        return len(self._registry) == node_count and Tree(self._registry).root() == root
+            if self._trail is None or self._trail.arrival != after_arrival:
+                self._trail = RegistryTrail()
+                self._trail.find(self._evidence.registrations(until_arrival=after_arrival), -1, b"")
+            later = self._evidence.registration_history(after_arrival)
+            found = self._trail.find(later, node_count, wanted)
+            if found is None:
+                # What was tried must not be taken for the registry as of some window.
+                self._trail = None
+            return found
 
     def _registry_tree(self, arrival: int) -> tuple[Tree, Sequence[bytes]]:
         """Return the registry as of an arrival: its tree and its leaves."""

@@ -225,11 +225,11 @@ class EvidenceLookup:
         return self._anchor(_ANCHOR.where(column.size > window).order_by(column.size))
 
     def changes(self, since: int, limit: int, nodes: frozenset[int] | None = None) -> list[Arrival]:
-        """Return up to `limit` arrivals after `since`, only of these nodes if they are given."""
+        """Return up to `limit` arrivals after `since`; if nodes are given, no other node's."""
         arrival = schema.arrival.c
         feed = _FEED.where(arrival.arrival > since).order_by(arrival.arrival).limit(limit)
         if nodes is not None:
-            feed = feed.where(arrival.node_index.in_(nodes))
+            feed = feed.where(arrival.node_index.is_(None) | arrival.node_index.in_(nodes))
         return [_arrival(row) for row in self._all(feed)]
 
     def last_arrival(self) -> int:

@@ -167,7 +167,7 @@ class ChangeFeed(Protocol):
     """
 
     def changes(self, since: int, limit: int, nodes: frozenset[int] | None = None) -> list[Arrival]:
-        """Return up to `limit` arrivals after `since`, only of these nodes if they are given."""
+        """Return up to `limit` arrivals after `since`; if nodes are given, no other node's."""
         ...
 
     def last_arrival(self) -> int:

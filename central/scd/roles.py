@@ -119,11 +119,16 @@ class Holder:
                     for grant in self.grants
                 )
 
+    def sees_every_pod(self, resource: Resource) -> bool:
+        """Tell whether no POD is hidden from the holder."""
+        reach = self.reach(resource)
+        return reach is Reach.ALL or (
+            reach is Reach.OWN and any(grant.pod == EVERY_POD for grant in self.grants)
+        )
+
     def pods(self, resource: Resource, known: Sequence[str]) -> list[str]:
         """Return those of the known PODs that the holder has to do with, for a resource."""
-        if self.reach(resource) is None:
-            return []
-        if self.reach(resource) is Reach.ALL:
+        if self.sees_every_pod(resource):
             return list(known)
-        granted = {grant.pod for grant in self.grants}
-        return [pod for pod in known if EVERY_POD in granted or pod in granted]
+        granted = {grant.pod for grant in self.grants} if self.reach(resource) else set()
+        return [pod for pod in known if pod in granted]

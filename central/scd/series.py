@@ -72,8 +72,12 @@ class Series:
         """Release the query engine."""
         self._engine.close()
 
-    def scan(self, nodes: Sequence[int], interval: Interval) -> Iterator[pa.Table]:
+    def scan(
+        self, nodes: Sequence[int], interval: Interval, *, rows_at_once: int = _ROWS_AT_ONCE
+    ) -> Iterator[pa.Table]:
         """Yield the readings of nodes in an interval, by time, in tables of `SERIES`.
+
+        A table has about `rows_at_once` rows, in whole hours.
 
         Raises:
             StoreAway: a file or the evidence cannot be read.
@@ -82,7 +86,7 @@ class Series:
             return
         anchor = self._evidence.latest_anchor()
         anchored_count = anchor.size if anchor else 0
-        step_ms = max(_ROWS_AT_ONCE // len(nodes) * SLOT_MS // HOUR_MS, 1) * HOUR_MS
+        step_ms = max(rows_at_once // len(nodes) * SLOT_MS // HOUR_MS, 1) * HOUR_MS
         start_ms = interval.start_ms
         while start_ms < interval.end_ms:
             end_ms = min((start_ms // HOUR_MS) * HOUR_MS + step_ms, interval.end_ms)

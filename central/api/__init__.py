@@ -1,0 +1,1 @@
+"""The HTTP API of the Shared Customer Database."""

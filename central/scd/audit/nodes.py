@@ -1,0 +1,306 @@
+"""Segments, node by node, and everything that is derived from them."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from central.scd import schema
+from central.scd.audit.findings import Findings
+from central.scd.checking import check
+from central.scd.database import Database
+from central.scd.quarters import total
+from central.scd.stored import ArrivalKind, CheckedSegment
+from ledger.codec import decode_header, decode_registration, decode_segment
+from ledger.errors import Rejected
+from ledger.facts.interval import SLOT_MS
+from ledger.facts.registry import NodeKey
+from ledger.facts.segment import NO_HASH
+from ledger.signing import SEGMENT_CONTEXT, VerifyingKey, payload_of
+
+_PAGE = 512
+
+Windows = Mapping[tuple[int, bytes], int]
+
+
+@dataclass(slots=True)
+class AuditedNodes:
+    """How much was looked at."""
+
+    row_count: int = 0
+    reading_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A segment as it is stored, and as its bytes say it is; None if they say nothing."""
+
+    row: Any
+    segment: CheckedSegment | None
+
+    @property
+    def name(self) -> str:
+        return f"node {self.row.node_index} sequence {self.row.first_sequence}"
+
+
+@dataclass(slots=True)
+class _Node:
+    """A node's keys, and what its undisputed segments add up to."""
+
+    index: int
+    keys: Mapping[bytes, tuple[VerifyingKey, NodeKey]]
+    contradictions: Sequence[Any]
+    counting: list[CheckedSegment] = field(default_factory=list)
+    previous: CheckedSegment | None = None
+    next_sequence: int = 0
+    arrival: int = 0
+    arrived_ms: int = 0
+    end_sequence: int = 0
+    end_slot: int = 0
+
+
+def audit_nodes(
+    database: Database, findings: Findings, *, origin: str, windows: Windows
+) -> AuditedNodes:
+    """Check every segment and all that is derived from it; return how much there was."""
+    audited = AuditedNodes()
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        database.reading() as connection,
+    ):
+        for index, keys in _keys(connection, findings).items():
+            node = _Node(index, keys, _contradictions(connection, index))
+            for held in _segments(connection, pool, node, findings, origin):
+                audited.row_count += 1
+                _segment(held, node, findings, windows)
+                if held.segment is not None:
+                    audited.reading_count += held.segment.reading_count
+            for held in _equivocations(connection, index, findings, origin):
+                audited.row_count += 1
+                _equivocation(held, findings, windows)
+            audited.row_count += _derived(connection, node, findings)
+    return audited
+
+
+def _keys(
+    connection: sa.Connection, findings: Findings
+) -> dict[int, dict[bytes, tuple[VerifyingKey, NodeKey]]]:
+    arrival, registration = schema.arrival.c, schema.registration.c
+    rows = connection.execute(
+        sa.select(registration.node_index, arrival.body)
+        .where(registration.arrival == arrival.arrival)
+        .order_by(registration.arrival)
+    ).all()
+    keys: dict[int, dict[bytes, tuple[VerifyingKey, NodeKey]]] = {}
+    for node_index, body in rows:
+        try:
+            listed = [
+                (VerifyingKey.decode(k.public_key), k) for k in decode_registration(body).keys
+            ]
+        except Rejected as error:
+            findings.note("arrival", f"node {node_index}", "body", "a registration", error)
+            listed = []
+        keys.setdefault(node_index, {}).update({key.key_id: (key, k) for key, k in listed})
+    return keys
+
+
+def _segments(
+    connection: sa.Connection,
+    pool: ThreadPoolExecutor,
+    node: _Node,
+    findings: Findings,
+    origin: str,
+) -> Iterable[_Held]:
+    table = schema.segment
+    rows = connection.execution_options(yield_per=_PAGE).execute(
+        _stamped(table).where(table.c.node_index == node.index).order_by(table.c.first_sequence)
+    )
+    for page in rows.partitions(_PAGE):
+        # Signatures are checked while the interpreter goes on: the library lets it.
+        signatures = pool.map(lambda row: _unsigned(row, node), page)
+        held = [_Held(row, _checked(row, findings, origin)) for row in page]
+        for each, why in zip(held, signatures, strict=True):
+            if each.segment is not None and why:
+                findings.note("arrival", each.name, "body", "a valid signature", why)
+            yield each
+
+
+def _equivocations(
+    connection: sa.Connection, node_index: int, findings: Findings, origin: str
+) -> Iterable[_Held]:
+    table = schema.equivocation
+    query = _stamped(table).where(table.c.node_index == node_index).order_by(table.c.arrival)
+    for row in connection.execute(query).all():
+        yield _Held(row, _checked(row, findings, origin))
+
+
+def _checked(row: Any, findings: Findings, origin: str) -> CheckedSegment | None:  # noqa: ANN401 -- a row
+    try:
+        return check(row.body, origin)
+    except Rejected as error:
+        name = f"node {row.node_index} sequence {row.first_sequence}"
+        findings.note("arrival", name, "body", "the segment that was checked", error)
+        return None
+
+
+def _unsigned(row: Any, node: _Node) -> str:  # noqa: ANN401 -- a row
+    """Return why a segment's signature is not valid; nothing if it is."""
+    try:
+        message = decode_segment(row.body).signed_header
+        key_id, payload = payload_of(message)
+        if key_id not in node.keys:
+            return "that of a key that is not registered"
+        key, listed = node.keys[key_id]
+        key.verify(message, SEGMENT_CONTEXT)
+        header = decode_header(payload)
+    except Rejected as error:
+        return str(error)
+    last_ms = max(header.end_slot - 1, header.first_slot) * SLOT_MS
+    return "" if listed.is_valid_at(last_ms) else "that of a key not valid at that time"
+
+
+def _segment(held: _Held, node: _Node, findings: Findings, windows: Windows) -> None:
+    segment = held.segment
+    if segment is None:
+        node.previous = None
+        return
+    expected: dict[str, object] = {
+        "node_index": segment.node_index,
+        "first_sequence": segment.first_sequence,
+        "record_count": segment.record_count,
+        "first_slot": segment.first_slot,
+        "end_slot": segment.end_slot,
+        "reading_count": segment.reading_count,
+        "header_hash": segment.header_hash,
+        "previous_hash": segment.previous_hash,
+        "log_window": windows.get((segment.node_index, segment.header_hash)),
+        "disputed": any(_overlaps(segment, other) for other in node.contradictions),
+    }
+    findings.compare("segment", held.name, expected, held.row._asdict())
+    _stamp(held, findings, ArrivalKind.SEGMENT)
+    _link(held, node, findings)
+    if not expected["disputed"]:
+        node.counting.append(_without_body(segment))
+    if segment.first_sequence == node.next_sequence:
+        node.next_sequence = segment.next_sequence
+    if held.row.arrival > node.arrival:
+        node.arrival, node.arrived_ms = held.row.arrival, held.row.arrived_ms
+    node.end_sequence = max(node.end_sequence, segment.next_sequence)
+    node.end_slot = max(node.end_slot, segment.end_slot)
+
+
+def _link(held: _Held, node: _Node, findings: Findings) -> None:
+    segment, previous = held.segment, node.previous
+    node.previous = segment
+    if segment is None:
+        return
+    expected = None
+    if segment.first_sequence == 0:
+        expected = NO_HASH
+    elif previous is not None and previous.next_sequence == segment.first_sequence:
+        expected = previous.header_hash
+    if expected is not None and expected != segment.previous_hash:
+        findings.note("arrival", held.name, "body", f"a link to {expected.hex()}",
+                      segment.previous_hash)  # fmt: skip
+
+
+def _equivocation(held: _Held, findings: Findings, windows: Windows) -> None:
+    segment = held.segment
+    if segment is None:
+        return
+    expected: dict[str, object] = {
+        "node_index": segment.node_index,
+        "first_sequence": segment.first_sequence,
+        "record_count": segment.record_count,
+        "header_hash": segment.header_hash,
+        "log_window": windows.get((segment.node_index, segment.header_hash)),
+    }
+    findings.compare("equivocation", held.name, expected, held.row._asdict())
+    _stamp(held, findings, ArrivalKind.CONFLICT)
+
+
+def _stamp(held: _Held, findings: Findings, kind: ArrivalKind) -> None:
+    segment, row = held.segment, held.row
+    if segment is not None:
+        expected = {"kind": kind.value, "node_index": segment.node_index,
+                    "reference": segment.first_sequence}  # fmt: skip
+        found = {"kind": row.kind, "node_index": row.stamp_node_index, "reference": row.reference}
+        findings.compare("arrival", held.name, expected, found)
+
+
+def _derived(connection: sa.Connection, node: _Node, findings: Findings) -> int:
+    quarters = total(sums for segment in node.counting for sums in segment.quarters)
+    lasts = [segment.last for segment in node.counting if segment.last is not None]
+    expected: list[tuple[sa.Table, str, Mapping[int, Mapping[str, object]]]] = [
+        (schema.quarter, "quarter", {key[1]: asdict(sums) for key, sums in quarters.items()}),
+        (
+            schema.gap,
+            "sequence",
+            {gap.sequence: asdict(gap) for segment in node.counting for gap in segment.gaps},
+        ),
+        (schema.last_value, "node_index", {last.node_index: asdict(last) for last in lasts[-1:]}),
+        (schema.watermark, "node_index", _watermark(node)),
+    ]
+    return sum(
+        _rows(connection, table, node.index, (key, rows), findings) for table, key, rows in expected
+    )
+
+
+def _watermark(node: _Node) -> dict[int, dict[str, object]]:
+    if not node.end_sequence:
+        return {}
+    return {
+        node.index: {
+            "next_sequence": node.next_sequence, "end_sequence": node.end_sequence,
+            "end_slot": node.end_slot, "arrived_ms": node.arrived_ms,
+        }
+    }  # fmt: skip
+
+
+def _rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    node_index: int,
+    expected_by: tuple[str, Mapping[int, Mapping[str, object]]],
+    findings: Findings,
+) -> int:
+    key, expected = expected_by
+    query = sa.select(table).where(table.c.node_index == node_index)
+    found = {row[key]: row for row in connection.execute(query).mappings()}
+    for place in sorted(expected.keys() | found.keys()):
+        name = f"node {node_index}" + ("" if key == "node_index" else f" {key} {place}")
+        if place not in found:
+            findings.note(table.name, name, key, "a row", "none")
+        elif place not in expected:
+            findings.note(table.name, name, key, "no row: no evidence for it", "one")
+        else:
+            findings.compare(table.name, name, expected[place], dict(found[place]))
+    return len(found)
+
+
+def _contradictions(connection: sa.Connection, node_index: int) -> Sequence[Any]:
+    table = schema.equivocation
+    return connection.execute(sa.select(table).where(table.c.node_index == node_index)).all()
+
+
+def _overlaps(segment: CheckedSegment, other: Any) -> bool:  # noqa: ANN401 -- a row
+    return bool(
+        segment.first_sequence < other.first_sequence + other.record_count
+        and other.first_sequence < segment.next_sequence
+    )
+
+
+def _without_body(segment: CheckedSegment) -> CheckedSegment:
+    """Return the segment without its bytes: a node's whole history is held at once."""
+    return replace(segment, body=b"")
+
+
+def _stamped(table: sa.Table) -> sa.Select[Any]:
+    arrival = schema.arrival.c
+    return sa.select(
+        table, arrival.kind, arrival.reference, arrival.arrived_ms, arrival.body,
+        arrival.node_index.label("stamp_node_index"),
+    ).where(table.c.arrival == arrival.arrival)  # fmt: skip

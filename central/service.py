@@ -1,0 +1,159 @@
+"""Puts the Shared Customer Database together, and runs it: API and sealing in one process."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+
+from central.api.app import application
+from central.api.services import Directory, Services
+from central.config import CentralConfig
+from central.scd.database import Database
+from central.scd.evidence import SqliteEvidence
+from central.scd.ingest import Ingest
+from central.scd.inquiry import Inquiry
+from central.scd.live import LiveBoard
+from central.scd.logbook import LogBook
+from central.scd.proofs import Prover
+from central.scd.sealing import Sealer
+from central.scd.series import Series
+from central.scd.tokens import TokenStore
+from ledger.errors import Rejected, Unavailable
+from ledger.facts.clock import Clock, ScaledClock, SystemClock
+
+log = logging.getLogger("central")
+
+_MIB = 1 << 20
+_GRACEFUL_S = 5
+
+
+def clock_of(config: CentralConfig) -> Clock:
+    """Return the clock that the configuration asks for."""
+    if config.clock == type(config.clock)():
+        return SystemClock()
+    return ScaledClock(config.clock.origin_ms, config.clock.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Central:
+    """An open database with everything that works on it."""
+
+    config: CentralConfig
+    clock: Clock
+    database: Database
+    evidence: SqliteEvidence
+    series: Series
+    sealer: Sealer
+    tokens: TokenStore
+
+    def services(self) -> Services:
+        """Return what the API works with."""
+        board, logbook = LiveBoard(), LogBook(self.evidence)
+        return Services(
+            evidence=self.evidence,
+            series=self.series,
+            inquiry=Inquiry(self.evidence, board, self.clock, self.config.quarters.tolerance),
+            prover=Prover(self.evidence, logbook),
+            logbook=logbook,
+            ingest=Ingest(
+                self.evidence, logbook, board, self.clock,
+                origin=self.config.origin, log_key=self.config.verifying_key(),
+            ),
+            tokens=self.tokens,
+            directory=Directory(self.evidence),
+            clock=self.clock,
+            max_body_bytes=self.config.api.max_body_mib * _MIB,
+        )  # fmt: skip
+
+
+@contextmanager
+def opened(config: CentralConfig, *, create: bool = False) -> Iterator[Central]:
+    """Yield the database that a configuration names, and close it afterwards.
+
+    Raises:
+        Rejected: there is none, or it is not ours.
+        DamagedStore: it is damaged; nothing was written to it.
+        StoreAway: it cannot be read or written.
+    """
+    database = Database(config.store.evidence, create=create)
+    try:
+        if database.path.stat().st_size <= config.store.check_up_to_mib * _MIB:
+            database.check()
+        else:
+            log.info("central.check_skipped", extra={"file": str(database.path)})
+        evidence = SqliteEvidence(database)
+        series = Series(evidence, config.store.series)
+        try:
+            yield Central(
+                config=config,
+                clock=clock_of(config),
+                database=database,
+                evidence=evidence,
+                series=series,
+                sealer=Sealer(
+                    evidence, config.store.series, grace_ms=config.series.grace_s * 1_000
+                ),
+                tokens=TokenStore(database),
+            )
+        finally:
+            series.close()
+    finally:
+        database.close()
+
+
+async def serve(central: Central) -> None:
+    """Serve the API and seal what is over, until the process is told to stop.
+
+    Raises:
+        Unavailable: the address cannot be bound.
+    """
+    api = central.config.api
+    listening = _bound(api.host, api.port)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(central.services()), log_config=None, access_log=False,
+            timeout_graceful_shutdown=_GRACEFUL_S, server_header=False,
+        )
+    )  # fmt: skip
+    host, port = listening.getsockname()[:2]
+    log.info("central.serving", extra={"url": f"http://{host}:{port}"})
+    async with asyncio.TaskGroup() as group:
+        sealing = group.create_task(_seal(central))
+        await server.serve(sockets=[listening])
+        sealing.cancel()
+
+
+async def _seal(central: Central) -> None:
+    away = False
+    while True:
+        now_ms = central.clock.now_ms()
+        try:
+            await asyncio.to_thread(central.sealer.seal_due, now_ms)
+            if away:
+                log.info("central.series_back")
+            away = False
+        except Unavailable as error:
+            if not away:
+                log.warning("central.series_away", extra={"why": str(error)})
+            away = True
+        await central.clock.sleep_until(now_ms + central.config.series.seal_every_s * 1_000)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError as error:
+        raise Rejected(
+            f"cannot listen there ({error.strerror})",
+            where=f"{host}:{port}",
+            remedy="stop what listens there, or set api.host and api.port",
+            reason="address_taken",
+        ) from error
+    return listening
