@@ -1,0 +1,161 @@
+"""`certiflex hil demo`: the whole house on one machine, with faults on the way."""
+
+import argparse
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hil.demo import proof
+from hil.demo.central import Central, gateway_status
+from hil.demo.judge import judge
+from hil.demo.play import Cast, Play
+from hil.demo.report import Report
+from hil.demo.screen import Screen
+from hil.demo.setting import set_up
+from hil.demo.stage import Stage
+from ledger.command import Exit, parser, run, subcommand
+from ledger.errors import Rejected
+from ledger.proving import Trust
+
+_TAKEN_OUT, _FEWEST_HOUSES = 0, 6
+_PROVEN_AFTER_MS = 60_000
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the demo and return its exit status: 0 if everything held, 1 if not."""
+    made = parser("hil", "The whole house on one machine, with faults on the way.")
+    verbs = made.add_subparsers()
+    demo = subcommand(verbs, "demo", "show the whole system at work", _demo)
+    demo.add_argument("--keep", action="store_true", help="stay up at the end, until Ctrl-C")
+    demo.add_argument("--directory", type=Path, default=Path("var/demo"), metavar="DIR")
+    demo.add_argument("--nodes", type=int, default=20, metavar="N", help="houses, at least 6")
+    demo.add_argument("--rate", type=float, default=10.0, help="times faster than the wall clock")
+    return run(made, ["demo", *argv])
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    if arguments.nodes < _FEWEST_HOUSES:
+        raise Rejected(f"the demo needs {_FEWEST_HOUSES} houses or more", where="--nodes")
+    stage = Stage(arguments.directory, arguments.nodes, arguments.rate)
+    with Screen("certiflex demo", color=not arguments.no_color) as screen:
+        report = asyncio.run(_performed(stage, screen, keep=arguments.keep))
+    if report is None:
+        return Exit.INTERRUPTED
+    report.write(stage.path("report.json"))
+    print(report.summary())
+    print(f"  {'report':<18}{stage.path('report.json')}")
+    return Exit.OK if report.holds() else Exit.FALSE
+
+
+async def _performed(stage: Stage, screen: Screen, *, keep: bool) -> Report | None:
+    performance = asyncio.create_task(_perform(stage, screen, keep=keep))
+    for told in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(told, performance.cancel)
+    try:
+        return await performance
+    except asyncio.CancelledError:
+        return None
+
+
+async def _perform(stage: Stage, screen: Screen, *, keep: bool) -> Report:
+    start_s = time.monotonic()
+    screen.tell(stage.origin_ms, "step", f"setting the stage in {stage.directory}")
+    chain = await set_up(stage)
+    cast = Cast(
+        chain=chain,
+        broker=stage.broker(),
+        central=stage.central(),
+        gateway=stage.gateway(),
+        bench=stage.bench(),
+        nodes={house.number: stage.node(house) for house in stage.houses},
+    )
+    try:
+        play = Play(stage, cast, screen)
+        screen.tell(play.clock.now_ms(), "step", "keys made, contract deployed, nodes enrolled")
+        await play.perform()
+        report = await _judged(stage, play, screen, start_s)
+        if keep:
+            await _stay(stage, cast, screen, report)
+        return report
+    finally:
+        await asyncio.gather(*(program.stop() for program in [*cast.nodes.values(), *cast.servers]))
+
+
+async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> Report:
+    now = play.clock.now_ms
+    house = stage.houses[_TAKEN_OUT]
+    await play.stop_writers()
+    trust_file = await proof.write_trust(stage)
+    bundle = await proof.fetch_proof(
+        stage, house, play.span.start_ms + _PROVEN_AFTER_MS, "good.bundle"
+    )
+    verdicts = {
+        "good": (await proof.verified(stage, bundle, trust_file)).verdict,
+        "tampered": (await proof.verified(stage, proof.tamper_bundle(bundle), trust_file)).verdict,
+        "unknown": (await proof.verified(stage, play.unanchored, trust_file)).verdict,
+    }
+    told = ", ".join(f"{name} is {word}" for name, word in verdicts.items())
+    screen.tell(now(), "seen", f"one reading of {house.pod}, checked offline: {told}")
+    central = Central(stage, "dso")
+    try:
+        judgement = await judge(
+            stage.houses, play.span, central, play.witness, Trust.load(trust_file)
+        )
+        counters, gaps = await central.figures()
+    finally:
+        await central.close()
+    screen.tell(now(), "seen", f"{judgement.slots_judged:,} slots judged, one by one")
+    clean = await proof.audit(stage)
+    named = await _tampering(stage, play, screen)
+    return Report(
+        nodes=len(stage.houses),
+        readings_stored=counters["readings"],
+        gaps=gaps,
+        windows_anchored=counters["anchored"],
+        gas_per_window=play.gas_per_window(),
+        invariants=judgement.counts(),
+        violations=tuple(judgement.told),
+        verify=verdicts,
+        proofs_checked=judgement.proofs_checked,
+        audit_clean_findings=len(clean["findings"]),
+        audit_tampered=named,
+        simulated_s=play.span.duration_ms // 1000,
+        wall_s=round(time.monotonic() - start_s, 1),
+    )
+
+
+async def _tampering(stage: Stage, play: Play, screen: Screen) -> dict[str, Any]:
+    """Change one stored reading in a copy of the database, and return what the audit names."""
+    house = stage.houses[-1]
+    sequence, document = await proof.tamper_database(stage, house)
+    findings = document["findings"]
+    named = next(
+        (f"{each['table']} {each['row']}" for each in findings if _is_about(each, sequence)), ""
+    )
+    screen.tell(
+        play.clock.now_ms(),
+        "seen",
+        f"record {sequence} of {house.name} changed in a copy: the audit names "
+        f"{named or 'nothing'}",
+    )
+    return {"node": house.number, "sequence": sequence, "named": named, "findings": len(findings)}
+
+
+async def _stay(stage: Stage, cast: Cast, screen: Screen, report: Report) -> None:
+    """Start again what was stopped for the proofs, and stay until Ctrl-C."""
+    await cast.gateway.start()
+    await asyncio.gather(*(node.start() for node in cast.nodes.values()))
+    status = await gateway_status(stage)
+    now_ms = stage.origin_ms + int((time.time() * 1000 - stage.origin_ms) * stage.rate)
+    screen.tell(now_ms, "step", f"up again at window {status['windows_closed']}; Ctrl-C ends it")
+    screen.tell(now_ms, "step", f"API {stage.central_url}, tokens in {stage.path('central')}")
+    report.write(stage.path("report.json"))
+    await asyncio.Event().wait()
+
+
+def _is_about(finding: dict[str, Any], sequence: int) -> bool:
+    words = f"{finding['row']} {finding['column']} {finding['expected']} {finding['found']}"
+    return str(sequence) in words
