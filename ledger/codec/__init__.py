@@ -22,6 +22,7 @@ from ledger.codec.containers import (
     encode_window_leaves,
     header_hash,
 )
+from ledger.codec.grammar import READING
 from ledger.codec.records import (
     SALT_BYTES,
     Row,
@@ -34,6 +35,7 @@ from ledger.codec.records import (
 )
 
 __all__ = [
+    "READING",
     "SALT_BYTES",
     "Row",
     "decode",

@@ -58,7 +58,7 @@ def _is_plain(value: Any) -> bool:  # noqa: ANN401 -- checks what it is given
     if kind in _SCALARS:
         return True
     if kind is list:
-        return all(map(_is_plain, value))
+        return all(_is_plain(entry) for entry in value if type(entry) not in _SCALARS)
     return kind is dict and all(
         type(key) is int and _is_plain(entry) for key, entry in value.items()
     )
