@@ -1,18 +1,19 @@
 """The gate: what a segment must be to enter, decided from its bytes and its neighbours alone.
 
-Numbered as in `examine`, cheap checks before the signature, the signature before all that only
-a signed segment can be blamed for:
+Numbered as the functions do it, cheap checks before the signature, the signature before all that
+only a signed segment can be blamed for:
 
-1. it is a segment, strictly encoded, with a strictly encoded header;
-2. it is for this log, and came on the topic of the node that it names;
-3. the node is enrolled, not revoked, and has the key;
-4. the signature is right;
-5. the records are strictly encoded, and every claim of the header about them is true;
-6. the key was valid when the records were made, and that was not in the future.
+1. it is a segment, strictly encoded, with a strictly encoded header;          `open_segment`
+2. it is for this log, and came on the topic of the node that it names;        `open_segment`
+3. the node is enrolled, not revoked, and has the key;                         `open_segment`
+4. the signature is right;                                                     `verify`
+5. the records are strictly encoded, and every claim about them is true;       `check`
+6. the key was valid when they were made, and that was not in the future.      `check`
 
 `place` then looks at the known segments of the node: duplicates fold, contradictions are kept.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -21,7 +22,7 @@ from operator import itemgetter
 from typing import NoReturn
 
 from gateway.ports import Examined, Link, Neighbours
-from gateway.registry import FUTURE_TOLERANCE_MS, Keyring
+from gateway.registry import FUTURE_TOLERANCE_MS, Keyring, Signer
 from ledger import codec, merkle
 from ledger.codec import Row
 from ledger.errors import Rejected
@@ -35,8 +36,21 @@ MAX_SEGMENT_BYTES = 128 * 1024
 _READING = int(RecordKind.READING)
 _KIND, _SEQUENCE, _SLOT, _OFFSET = 1, 2, 3, 4
 _IMPORT, _EXPORT = 11, 12
+_SEQUENCE_AT = 3
 _sequence_of = itemgetter(_SEQUENCE)
 _slot_of = itemgetter(_SLOT)
+_sha256 = hashlib.sha256
+
+
+@dataclass(slots=True)
+class Opened:
+    """A segment whose sender is known, and not yet believed."""
+
+    payload: bytes
+    segment: Segment
+    header: SegmentHeader
+    encoded_header: bytes
+    signer: Signer
 
 
 def examine(
@@ -47,33 +61,66 @@ def examine(
     Raises:
         Rejected: the first condition that does not hold, in `reason`.
     """
-    # 1 ── encoding
+    opened = open_segment(
+        payload, topic_node=topic_node, keyring=keyring, origin=origin, now_ms=now_ms
+    )
+    verify(opened)
+    return check(opened, now_ms)
+
+
+def open_segment(
+    payload: bytes, *, topic_node: int, keyring: Keyring, origin: str, now_ms: int
+) -> Opened:
+    """Return the segment in a message with its signer: conditions 1 to 3.
+
+    Raises:
+        Rejected: the first condition that does not hold, in `reason`.
+    """
     if len(payload) > MAX_SEGMENT_BYTES:
         _refuse(f"{len(payload)} bytes; a segment has at most {MAX_SEGMENT_BYTES}", "too_long")
     segment = codec.decode_segment(payload)
     key_id, encoded_header = payload_of(segment.signed_header)
     header = codec.decode_header(encoded_header)
-    # 2 ── address
     if header.origin != origin:
         _refuse(f"is for the log {header.origin!r}, this one is {origin!r}", "foreign_origin")
     if header.node_index != topic_node:
         _refuse(f"node {header.node_index} on the topic of node {topic_node}", "foreign_topic")
-    # 3, 4 ── signer and signature
     signer = keyring.signer(header.node_index, key_id, now_ms)
-    signer.key.verify(segment.signed_header, SEGMENT_CONTEXT)
-    # 5 ── claims
-    rows = codec.read_rows(segment.records)
-    _check_places(header, rows)
-    _check_coverage(header, rows)
+    return Opened(payload, segment, header, encoded_header, signer)
+
+
+def verify(opened: Opened) -> None:
+    """Check the signature: condition 4.
+
+    Raises:
+        Rejected: `bad_signature`, or `wrong_key` for one of another algorithm.
+    """
+    opened.signer.key.verify(opened.segment.signed_header, SEGMENT_CONTEXT)
+
+
+def check(opened: Opened, now_ms: int) -> Examined:
+    """Return the segment if its header is true and its time is plausible: conditions 5 and 6.
+
+    Raises:
+        Rejected: the first condition that does not hold, in `reason`.
+    """
+    header, segment = opened.header, opened.segment
+    if header.count != len(segment.records):
+        _refuse(f"claims {header.count} records, holds {len(segment.records)}", "wrong_count")
+    if (header.first_sequence == 0) != (header.previous_hash == NO_HASH):
+        _refuse("only the first segment of all has no segment before it", "wrong_link")
+    first, last = _dense_readings(header, segment.records) or _covering(header, segment.records)
     _check_root(header, segment)
-    # 6 ── time
-    first_ms = _time_ms(rows[0])
-    last_ms = _time_ms(rows[-1])
+    first_ms, last_ms = _time_ms(first), _time_ms(last)
     if last_ms > now_ms + FUTURE_TOLERANCE_MS:
         _refuse(f"was made {last_ms - now_ms} ms in the future", "from_the_future")
-    if not signer.may_sign(first_ms, max(last_ms, header.end_slot * SLOT_MS - 1)):
+    if not opened.signer.may_sign(first_ms, max(last_ms, header.end_slot * SLOT_MS - 1)):
         _refuse("its key was not valid when the records were made", "key_not_valid")
-    return Examined(header=header, header_hash=codec.header_hash(encoded_header), payload=payload)
+    return Examined(
+        header=header,
+        header_hash=codec.header_hash(opened.encoded_header),
+        payload=opened.payload,
+    )
 
 
 class Placement(Enum):
@@ -138,71 +185,84 @@ def _check_dense(end_slot: int, first_slot: int) -> None:
         )
 
 
-def _check_places(header: SegmentHeader, rows: Sequence[Row]) -> None:
-    """Check count, dense sequence, slots that never go back, and the link of the very first."""
-    if header.count != len(rows):
-        _refuse(f"claims {header.count} records, holds {len(rows)}", "wrong_count")
-    first = header.first_sequence
-    if list(map(_sequence_of, rows)) != list(range(first, first + len(rows))):
-        _refuse(f"sequences are not dense from {first}", "sequence_not_dense")
+def _dense_readings(header: SegmentHeader, records: Sequence[bytes]) -> tuple[Row, Row] | None:
+    """Return first and last row if the records are one reading for each slot, and nothing else.
+
+    Nearly every segment is like that, and then its records need not be decoded: they match the
+    grammar of a reading, and their sequences and slots are, byte for byte, the expected ones.
+    None says only that it must be looked at one by one.
+    """
+    count, first_slot = header.count, header.first_slot
+    ends_as_claimed = header.end_slot == first_slot + count
+    if not (ends_as_claimed and all(map(codec.READING.fullmatch, records))):
+        return None
+    # The places as they stand in the records: encoded integers get longer as they grow, never
+    # shorter, so with equal ends all are equally long and go up in equal steps.
+    start = codec.encode([header.first_sequence, first_slot])[1:]
+    end = codec.encode([header.next_sequence - 1, header.end_slot - 1])[1:]
+    first_place, last_place = int.from_bytes(start, "big"), int.from_bytes(end, "big")
+    if len(start) != len(end) or (last_place - first_place) % max(count - 1, 1):
+        return None
+    until = _SEQUENCE_AT + len(start)
+    places = [int.from_bytes(record[_SEQUENCE_AT:until], "big") for record in records]
+    step = (last_place - first_place) // max(count - 1, 1) or 1
+    if places != list(range(first_place, last_place + 1, step)):
+        return None
+    first, last = codec.read_rows([records[0], records[-1]])
+    _check_summary(header, first, last, _dense_bits(header, first_slot, header.end_slot))
+    return first, last
+
+
+def _covering(header: SegmentHeader, records: Sequence[bytes]) -> tuple[Row, Row]:
+    """Return first and last row, if sequences, slots, bitmap and registers are as claimed."""
+    rows = codec.read_rows(records)
+    if list(map(_sequence_of, rows)) != list(range(header.first_sequence, header.next_sequence)):
+        _refuse(f"sequences are not dense from {header.first_sequence}", "sequence_not_dense")
     slots = list(map(_slot_of, rows))
     if slots != sorted(slots):
         _refuse("slots go back", "slots_go_back")
-    if (first == 0) != (header.previous_hash == NO_HASH):
-        _refuse("only the first segment of all has no segment before it", "wrong_link")
-
-
-def _check_coverage(header: SegmentHeader, rows: Sequence[Row]) -> None:
-    """Check dense slots, their borders, the bitmap and the energy registers."""
-    readings = [row for row in rows if row[_KIND] == _READING]
-    if len(readings) == len(rows):
-        first_slot, end_slot = rows[0][_SLOT], rows[-1][_SLOT] + 1
-        is_dense = end_slot - first_slot == len(rows) == len(set(map(_slot_of, rows)))
-    else:
-        first_slot, end_slot, is_dense = _span(header, rows)
-    if not is_dense:
+    spans = [span for span in map(codec.row_span, rows) if span is not None]
+    if any(before[1] != after[0] for before, after in pairwise(spans)):
         _refuse("slots are missing or covered twice", "slots_not_dense")
-    if (header.first_slot, header.end_slot) != (first_slot, end_slot):
+    covered = (spans[0][0], spans[-1][1]) if spans else (header.first_slot, header.first_slot)
+    if (header.first_slot, header.end_slot) != covered:
         _refuse(
-            f"claims slots {header.first_slot} … {header.end_slot}, covers {first_slot} … "
-            f"{end_slot}",
+            f"claims slots {header.first_slot} … {header.end_slot}, covers {covered[0]} … "
+            f"{covered[1]}",
             "wrong_slots",
         )
-    if int.from_bytes(header.reading_slots, "little") != _bits(header, readings):
+    readings = [row for row in rows if row[_KIND] == _READING]
+    bits = 0
+    for row in readings:
+        bits |= _dense_bits(header, row[_SLOT], row[_SLOT] + 1)
+    first, last = (readings[0], readings[-1]) if readings else (None, None)
+    _check_summary(header, first, last, bits)
+    return rows[0], rows[-1]
+
+
+def _check_summary(header: SegmentHeader, first: Row | None, last: Row | None, bits: int) -> None:
+    """Check the bitmap and the energy registers against first and last reading, if any."""
+    if int.from_bytes(header.reading_slots, "little") != bits:
         _refuse("the bitmap does not show the readings", "wrong_bitmap")
-    first = (readings[0][_IMPORT], readings[0][_EXPORT]) if readings else None
-    last = (readings[-1][_IMPORT], readings[-1][_EXPORT]) if readings else None
-    if (header.first_registers, header.last_registers) != (first, last):
+    if (header.first_registers, header.last_registers) != (_registers(first), _registers(last)):
         _refuse("the energy registers are not those of the readings", "wrong_registers")
 
 
-def _span(header: SegmentHeader, rows: Sequence[Row]) -> tuple[int, int, bool]:
-    """Return first slot, end and density; what covers nothing may stand anywhere."""
-    spans = [span for span in map(codec.row_span, rows) if span is not None]
-    if not spans:
-        return header.first_slot, header.first_slot, True
-    is_dense = all(before[1] == after[0] for before, after in pairwise(spans))
-    return spans[0][0], spans[-1][1], is_dense
-
-
-def _bits(header: SegmentHeader, readings: Sequence[Row]) -> int:
+def _dense_bits(header: SegmentHeader, first_slot: int, end_slot: int) -> int:
     start = header.window * header.window_slots
-    if not readings:
-        return 0
-    first, last = readings[0][_SLOT] - start, readings[-1][_SLOT] - start
-    if first < 0 or last >= header.window_slots:
+    if first_slot < start or end_slot > start + header.window_slots:
         _refuse(f"a reading lies outside window {header.window}", "outside_window")
-    if last - first == len(readings) - 1:
-        return (1 << int(last) + 1) - (1 << int(first))
-    bits = 0
-    for row in readings:
-        bits |= 1 << row[_SLOT] - start
-    return bits
+    return (1 << end_slot - start) - (1 << first_slot - start)
+
+
+def _registers(row: Row | None) -> tuple[int, int] | None:
+    return None if row is None else (row[_IMPORT], row[_EXPORT])
 
 
 def _check_root(header: SegmentHeader, segment: Segment) -> None:
+    # As `merkle.leaf_hash`, without a call for each.
     leaves = [
-        merkle.leaf_hash(salt + record)
+        _sha256(b"\x00" + salt + record).digest()
         for salt, record in zip(segment.salts, segment.records, strict=True)
     ]
     if merkle.root(leaves) != header.records_root:

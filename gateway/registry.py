@@ -7,6 +7,7 @@
 ```
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -38,6 +39,7 @@ class Keyring:
 
     def __init__(self, registrations: Iterable[Registration] = ()) -> None:
         self._registrations: dict[int, Registration] = {}
+        self._ends_ms: dict[int, float] = {}
         self._signers: dict[int, dict[bytes, Signer]] = {}
         self.update(registrations)
 
@@ -48,8 +50,10 @@ class Keyring:
     def update(self, registrations: Iterable[Registration]) -> None:
         """Take over new and changed registrations."""
         for registration in registrations:
-            self._registrations[registration.node_index] = registration
-            self._signers.pop(registration.node_index, None)
+            index = registration.node_index
+            self._registrations[index] = registration
+            self._ends_ms[index] = _end_ms(registration)
+            self._signers.pop(index, None)
 
     def knows(self, node_index: int) -> bool:
         """Tell whether a node is enrolled, revoked or not."""
@@ -57,8 +61,7 @@ class Keyring:
 
     def admits(self, node_index: int, now_ms: int) -> bool:
         """Tell whether a node is enrolled and not revoked."""
-        registration = self._registrations.get(node_index)
-        return registration is not None and not is_revoked(registration, now_ms)
+        return now_ms < self._ends_ms.get(node_index, 0)
 
     def signer(self, node_index: int, key_id: bytes, now_ms: int) -> Signer:
         """Return the signer that a node names by its key id.
@@ -66,14 +69,13 @@ class Keyring:
         Raises:
             Rejected: `unknown_node`, `revoked` or `unknown_key`.
         """
-        registration = self._registrations.get(node_index)
-        if registration is None:
-            raise Rejected(f"node {node_index} is not enrolled", reason="unknown_node")
-        if is_revoked(registration, now_ms):
+        if now_ms >= self._ends_ms.get(node_index, 0):
+            if node_index not in self._registrations:
+                raise Rejected(f"node {node_index} is not enrolled", reason="unknown_node")
             raise Rejected(f"node {node_index} is revoked", reason="revoked")
         signers = self._signers.get(node_index)
         if signers is None:
-            signers = self._signers[node_index] = _signers(registration)
+            signers = self._signers[node_index] = _signers(self._registrations[node_index])
         try:
             return signers[key_id]
         except KeyError:
@@ -84,9 +86,7 @@ class Keyring:
 
 def is_revoked(registration: Registration, now_ms: int) -> bool:
     """Tell whether no key of the node is valid now or later."""
-    return all(
-        key.valid_to_ms is not None and key.valid_to_ms <= now_ms for key in registration.keys
-    )
+    return now_ms >= _end_ms(registration)
 
 
 def open_request(message: bytes, now_ms: int) -> EnrolmentRequest:
@@ -173,6 +173,12 @@ def revoke(registration: Registration, now_ms: int) -> Registration:
 def registry_root(registrations: Iterable[bytes]) -> bytes:
     """Return the root of the registry tree: leaf i is the registration of node i."""
     return merkle.root(list(map(merkle.leaf_hash, registrations)))
+
+
+def _end_ms(registration: Registration) -> float:
+    """Return when the last key of a node ends [ms since 1970]; infinite if one has no end."""
+    ends_ms = (math.inf if k.valid_to_ms is None else k.valid_to_ms for k in registration.keys)
+    return max(ends_ms, default=0)
 
 
 def _ended(key: NodeKey, end_ms: int) -> NodeKey:

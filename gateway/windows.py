@@ -20,7 +20,7 @@ from gateway.ports import Member, WindowJournal, WindowLog
 from gateway.registry import registry_root
 from ledger import merkle
 from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.codec import encode_window_entry, encode_window_leaf
+from ledger.codec import encode_window_entry, encode_window_leaves
 from ledger.errors import InvariantBroken, Unavailable
 from ledger.facts.clock import Clock
 from ledger.facts.segment import Head
@@ -209,11 +209,8 @@ def window_root(number: int, node_count: int, members: Sequence[Member]) -> byte
     }
     if present and not 0 <= max(present) < node_count:
         raise InvariantBroken(f"node {max(present)} is in a window of {node_count} nodes")
-    leaves = [
-        merkle.leaf_hash(encode_window_leaf(number, node, present.get(node, ())))
-        for node in range(node_count)
-    ]
-    return merkle.root(leaves)
+    leaves = encode_window_leaves(number, node_count, present)
+    return merkle.root(list(map(merkle.leaf_hash, leaves)))
 
 
 def _limited(members: Sequence[Member]) -> list[Member]:
