@@ -112,8 +112,8 @@ class LedgerChain:
         self.ledgers.append(connected)
         return connected
 
-    def administer(self, function: str, *values: object) -> None:
-        """Let the admin call a function of the contract."""
+    def administer(self, function: str, *values: object, by: "Account | None" = None) -> None:
+        """Let the admin, or somebody else, call a function of the contract."""
         from ledger.chain.deployment import Administration  # noqa: PLC0415 -- as above
         from ledger.chain.endpoint import endpoint  # noqa: PLC0415 -- as above
         from ledger.chain.node import Node  # noqa: PLC0415 -- as above
@@ -121,7 +121,8 @@ class LedgerChain:
         node = Node(endpoint(self.url, chain_id=self.chain_id, timeout_s=10.0))
         try:
             contract = bytes.fromhex(self.contract[2:])
-            Administration(node, account(), chain_id=self.chain_id).run(contract, function, *values)
+            someone = Administration(node, by or account(), chain_id=self.chain_id)
+            someone.run(contract, function, *values)
         finally:
             node.close()
 
@@ -203,23 +204,24 @@ def chain_server(
 @pytest.fixture
 def ledger_chain(chain_server: EmbeddedServer | Anvil) -> Iterator[LedgerChain]:
     """A chain of each kind, without a contract yet."""
-    yield from _closed_after(LedgerChain(chain_server))
+    yield from closed_after(LedgerChain(chain_server))
 
 
 @pytest.fixture
 def anvil_chain(anvil: Anvil) -> Iterator[LedgerChain]:
     """The foreign node alone: it can reorganise, spike fees and drop transactions."""
-    yield from _closed_after(LedgerChain(anvil))
+    yield from closed_after(LedgerChain(anvil))
 
 
 @pytest.fixture
 def embedded_chain(tmp_path: Path) -> Iterator[LedgerChain]:
     """The embedded chain as a process that may be killed."""
     with EmbeddedServer(tmp_path, [account().address, stranger().address]) as server:
-        yield from _closed_after(LedgerChain(server))
+        yield from closed_after(LedgerChain(server))
 
 
-def _closed_after(chain: LedgerChain) -> Iterator[LedgerChain]:
+def closed_after(chain: LedgerChain) -> Iterator[LedgerChain]:
+    """Yield a chain, then let go of its ledgers."""
     yield chain
     for ledger in chain.ledgers:
         ledger.close()

@@ -140,12 +140,15 @@ class Anvil(Server):
     # The first account of the mnemonic anvil documents; it guards nothing but test ether.
     ACCOUNT_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
-    def __init__(self, directory: Path, *, chain_id: int = 31337) -> None:
+    def __init__(
+        self, directory: Path, *, chain_id: int = 31337, options: Sequence[str] = ()
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.chain_id = chain_id
         command = [executable("anvil"), "--host", "127.0.0.1", "--port", str(port)]
         command += ["--chain-id", str(chain_id), "--state", str(directory / "state.json")]
+        command += options
         super().__init__(command, port=port, log=directory / "anvil.log")
 
     @property

@@ -184,8 +184,8 @@ def verifyRecord(log_id: bytes32, leaf: bytes32, given: evidence.Evidence) -> ui
     """
     @notice Follow a record's leaf hash through segment, window and log to the head stored here,
             and its segment's P-256 signature to the registry.
-    @return VALID, INVALID, or INDETERMINATE where nothing is anchored yet or where this chain
-            cannot verify P-256. Malformed bytes revert.
+    @return VALID, INVALID, or INDETERMINATE where the path leads to another head than the one
+            stored here, or where this chain cannot verify P-256. Malformed bytes revert.
     """
     size: uint256 = self.logs[log_id].packed >> 128
     return evidence._verdict(log_id, leaf, size, self.logs[log_id].root, given)

@@ -49,10 +49,9 @@ PROBE_Y: constant(bytes32) = 0x122da994996bb8e84141387d9c21a896b68395661ca3c5e64
 @view
 @internal
 def _verdict(log_id: bytes32, leaf: bytes32, size: uint256, root: bytes32, given: Evidence) -> uint256:
-    if size == 0 or given.in_log.size > size:
-        return INDETERMINATE
     if given.in_log.size != size:
-        return INVALID
+        # Nothing anchored yet, or a path to another head than the one that is known here.
+        return INDETERMINATE
     if not self._is_anchored(log_id, leaf, root, given):
         return INVALID
     if not self._is_key_of_node(given):
