@@ -41,7 +41,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         raise Rejected(f"the demo needs {_FEWEST_HOUSES} houses or more", where="--nodes")
     stage = Stage(arguments.directory, arguments.nodes, arguments.rate)
     with Screen("certiflex demo", color=not arguments.no_color) as screen:
-        report = asyncio.run(_performed(stage, screen, keep=arguments.keep))
+        report = asyncio.run(_finished(stage, screen, keep=arguments.keep))
     if report is None:
         return Exit.INTERRUPTED
     report.write(stage.path("report.json"))
@@ -50,8 +50,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     return Exit.OK if report.holds() else Exit.FALSE
 
 
-async def _performed(stage: Stage, screen: Screen, *, keep: bool) -> Report | None:
-    performance = asyncio.create_task(_perform(stage, screen, keep=keep))
+async def _finished(stage: Stage, screen: Screen, *, keep: bool) -> Report | None:
+    performance = asyncio.create_task(_played(stage, screen, keep=keep))
     for told in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(told, performance.cancel)
     try:
@@ -60,7 +60,7 @@ async def _performed(stage: Stage, screen: Screen, *, keep: bool) -> Report | No
         return None
 
 
-async def _perform(stage: Stage, screen: Screen, *, keep: bool) -> Report:
+async def _played(stage: Stage, screen: Screen, *, keep: bool) -> Report:
     start_s = time.monotonic()
     screen.tell(stage.origin_ms, "step", f"setting the stage in {stage.directory}")
     chain = await set_up(stage)
@@ -75,7 +75,7 @@ async def _perform(stage: Stage, screen: Screen, *, keep: bool) -> Report:
     try:
         play = Play(stage, cast, screen)
         screen.tell(play.clock.now_ms(), "step", "keys made, contract deployed, nodes enrolled")
-        await play.perform()
+        await play.play()
         report = await _judged(stage, play, screen, start_s)
         if keep:
             await _stay(stage, cast, screen, report)
@@ -130,18 +130,11 @@ async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> R
 async def _tampering(stage: Stage, play: Play, screen: Screen) -> dict[str, Any]:
     """Change one stored reading in a copy of the database, and return what the audit names."""
     house = stage.houses[-1]
-    sequence, document = await proof.tamper_database(stage, house)
-    findings = document["findings"]
-    named = next(
-        (f"{each['table']} {each['row']}" for each in findings if _is_about(each, sequence)), ""
-    )
-    screen.tell(
-        play.clock.now_ms(),
-        "seen",
-        f"record {sequence} of {house.name} changed in a copy: the audit names "
-        f"{named or 'nothing'}",
-    )
-    return {"node": house.number, "sequence": sequence, "named": named, "findings": len(findings)}
+    row, document = await proof.tamper_database(stage, house)
+    named = next((each["row"] for each in document["findings"] if each["row"] == row), "")
+    told = f"the audit names {named or 'nothing'}"
+    screen.tell(play.clock.now_ms(), "seen", f"a reading of {house.name} changed in a copy: {told}")
+    return {"row": row, "named": named, "findings": len(document["findings"])}
 
 
 async def _stay(stage: Stage, cast: Cast, screen: Screen, report: Report) -> None:
@@ -154,8 +147,3 @@ async def _stay(stage: Stage, cast: Cast, screen: Screen, report: Report) -> Non
     screen.tell(now_ms, "step", f"API {stage.central_url}, tokens in {stage.path('central')}")
     report.write(stage.path("report.json"))
     await asyncio.Event().wait()
-
-
-def _is_about(finding: dict[str, Any], sequence: int) -> bool:
-    words = f"{finding['row']} {finding['column']} {finding['expected']} {finding['found']}"
-    return str(sequence) in words

@@ -6,10 +6,10 @@ Each invariant has a name and a count of violations; 0 means that it held for ev
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from hil.demo.central import Central, Row, instant_ms
+from hil.demo.central import Row, instant_ms
 from hil.demo.stage import House
-from hil.demo.witness import Witness
 from ledger import codec
 from ledger.facts.interval import SLOT_MS, Interval, slot_of
 from ledger.facts.record import Reading
@@ -26,6 +26,41 @@ INVARIANTS = (
 )
 _PROOFS_PER_HOUSE = 5
 _TOLD = 20
+
+
+class Database(Protocol):
+    """What the judge asks: rows and bundles, of which only the bundles are believed."""
+
+    async def rows(self, pod: str, what: str, span: Interval) -> Sequence[Row]:
+        """Return all readings, gaps or segments of a POD in a span."""
+        ...
+
+    async def proof(self, pod: str, at_ms: int) -> bytes:
+        """Return the bundle of the record at an instant."""
+        ...
+
+    async def bundle(self, pod: str, span: Interval) -> bytes:
+        """Return the bundle that accounts for every slot of a span."""
+        ...
+
+
+class Seen(Protocol):
+    """What was seen from outside: records shown and segments promised, by node."""
+
+    @property
+    def shown(self) -> Mapping[int, Mapping[int, bytes]]:
+        """Return the records that each node showed, by sequence."""
+        ...
+
+    @property
+    def promised(self) -> Mapping[int, set[bytes]]:
+        """Return the hashes of the segments that the gateway promised each node."""
+        ...
+
+    @property
+    def forged(self) -> Sequence[str]:
+        """Return what was no record, or was signed by somebody else."""
+        ...
 
 
 @dataclass
@@ -50,7 +85,7 @@ class Judgement:
 
 
 async def judge(
-    houses: Sequence[House], span: Interval, central: Central, witness: Witness, trust: Trust
+    houses: Sequence[House], span: Interval, central: Database, witness: Seen, trust: Trust
 ) -> Judgement:
     """Return the judgement over all houses in a span whose windows are anchored.
 
@@ -104,10 +139,10 @@ def _gap_slots(gaps: Sequence[Row]) -> Iterator[int]:
 
 
 def _judge_shown(
-    found: Judgement, house: House, span: Interval, readings: Sequence[Row], witness: Witness
+    found: Judgement, house: House, span: Interval, readings: Sequence[Row], witness: Seen
 ) -> None:
     stored = {row["sequence"]: row for row in readings}
-    for sequence, encoded in witness.shown[house.number].items():
+    for sequence, encoded in witness.shown.get(house.number, {}).items():
         record = codec.decode_record(encoded)
         if not isinstance(record, Reading) or record.time_ms not in span:
             continue
@@ -126,8 +161,8 @@ async def _judge_proofs(
     span: Interval,
     readings: Sequence[Row],
     *,
-    central: Central,
-    witness: Witness,
+    central: Database,
+    witness: Seen,
     trust: Trust,
 ) -> None:
     whole = await central.bundle(house.pod, span)
@@ -152,11 +187,11 @@ async def _judge_proofs(
 
 
 async def _judge_receipts(
-    found: Judgement, house: House, span: Interval, central: Central, witness: Witness
+    found: Judgement, house: House, span: Interval, central: Database, witness: Seen
 ) -> None:
     """Every promised segment is stored; those of the last minute may lie beyond the span."""
     wide = Interval(span.start_ms - 3_600_000, span.end_ms + 3_600_000)
     stored = {row["header_hash"] for row in await central.rows(house.pod, "segments", wide)}
-    for promised in witness.promised[house.number]:
+    for promised in witness.promised.get(house.number, ()):
         if promised.hex() not in stored:
             found.violated("RECEIPT", f"{house.name}: {promised.hex()[:16]}… is not stored")

@@ -61,7 +61,7 @@ class Play:
     clock: ScaledClock = field(init=False)
     witness: Witness = field(init=False)
     span: Interval = field(init=False)
-    status: Mapping[str, Any] = field(default_factory=dict, init=False)
+    status: dict[str, Any] = field(default_factory=dict, init=False)
     _central: Central = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class Play:
         self._central = Central(self.stage, "auditor")
         self.screen.figures.nodes = len(self.cast.nodes)
 
-    async def perform(self) -> None:
+    async def play(self) -> None:
         """Play everything up to the curtain; afterwards nodes and gateway have stopped.
 
         Raises:
@@ -209,16 +209,15 @@ class Play:
         figures.readings_stored = counters.get("readings", 0)
         figures.segments = counters.get("segments", 0)
         figures.windows_anchored = counters.get("anchored", 0)
-        self.status = await gateway_status(self.stage)
+        self.status = dict(await gateway_status(self.stage))
         figures.windows_closed = self.status["windows_closed"]
         figures.backlog = self.status["backlog_segments"]
         figures.gas_per_window = self.gas_per_window()
 
     def gas_per_window(self) -> int:
         """Return the gas spent on anchors, divided by the windows anchored."""
-        return int(self.status.get("gas_total", 0)) // max(
-            1, self.status.get("windows_anchored", 0)
-        )
+        gas, windows = (int(self.status.get(key, 0)) for key in ("gas_total", "windows_anchored"))
+        return gas // max(1, windows)
 
     # ── means ───────────────────────────────────────────────────────────────────────────────
 

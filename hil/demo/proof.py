@@ -17,7 +17,7 @@ from ledger.proving import RecordBundle, decode_bundle, encode_bundle
 
 _VERDICTS = (0, 1, 3)
 _EXTRA_W = 1_000
-_SEGMENT_KIND_ROWS = """
+_NEWEST_SEGMENT = """
 select arrival, body from arrival
 where node_index = ? and length(body) > 700 order by arrival desc limit 1
 """
@@ -94,8 +94,8 @@ def tamper_bundle(bundle: Path) -> Path:
     return file
 
 
-async def tamper_database(stage: Stage, house: House) -> tuple[int, dict[str, Any]]:
-    """Change one reading in a copy of the database; return its sequence and the audit's word.
+async def tamper_database(stage: Stage, house: House) -> tuple[str, dict[str, Any]]:
+    """Change one reading in a copy of the database; return its row and the audit's word.
 
     Raises:
         CertiflexError: the audit could not be run.
@@ -105,7 +105,7 @@ async def tamper_database(stage: Stage, house: House) -> tuple[int, dict[str, An
     source, target = sqlite3.connect(stage.path("central", "evidence.db")), sqlite3.connect(copy)
     try:
         source.backup(target)
-        sequence = _tamper_row(target, house)
+        row = _tamper_row(target, house)
     finally:
         source.close()
         target.close()
@@ -118,7 +118,7 @@ async def tamper_database(stage: Stage, house: House) -> tuple[int, dict[str, An
         ok=(0, 1),
     )
     document: dict[str, Any] = json.loads(output)
-    return sequence, document
+    return row, document
 
 
 async def audit(stage: Stage) -> dict[str, Any]:
@@ -137,8 +137,8 @@ async def audit(stage: Stage) -> dict[str, Any]:
     return document
 
 
-def _tamper_row(database: sqlite3.Connection, house: House) -> int:
-    arrival, body = database.execute(_SEGMENT_KIND_ROWS, (house.number,)).fetchone()
+def _tamper_row(database: sqlite3.Connection, house: House) -> str:
+    arrival, body = database.execute(_NEWEST_SEGMENT, (house.number,)).fetchone()
     segment = codec.decode_segment(body)
     rows = codec.read_rows(segment.records)
     at = next(n for n, row in enumerate(rows) if isinstance(codec.record_of(row), Reading))
@@ -149,7 +149,7 @@ def _tamper_row(database: sqlite3.Connection, house: House) -> int:
     )
     database.execute("update arrival set body = ? where arrival = ?", (forged, arrival))
     database.commit()
-    return codec.decode_record(records[at]).sequence
+    return f"node {house.number} sequence {rows[0][2]}"
 
 
 def _with_more_power(encoded: bytes) -> bytes:

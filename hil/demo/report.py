@@ -47,6 +47,7 @@ class Report:
     def summary(self) -> str:
         """Return what a person wants to know, in a few lines."""
         gaps = ", ".join(f"{count} {cause}" for cause, count in sorted(self.gaps.items()))
+        tampered = self.audit_tampered.get("named") or "nothing named"
         broken = {name: count for name, count in self.invariants.items() if count}
         rows = [
             ("light nodes", f"{self.nodes}"),
@@ -57,9 +58,8 @@ class Report:
             ("invariants", _told(broken) if broken else f"all {len(self.invariants)} hold"),
             ("proofs checked", f"{self.proofs_checked}, offline"),
             ("verify", ", ".join(f"{name}: {word}" for name, word in self.verify.items())),
-            ("audit", f"{self.audit_clean_findings} findings; after tampering it names "
-                      f"{self.audit_tampered.get('named') or 'nothing'}"),
-        ]  # fmt: skip
+            ("audit", f"{self.audit_clean_findings} findings; tampered copy: {tampered}"),
+        ]
         lines = [f"  {name:<18}{value}" for name, value in rows]
         verdict = "everything held" if self.holds() else "NOT everything held"
         return "\n".join([verdict, *lines, *(f"  ! {each}" for each in self.violations)])

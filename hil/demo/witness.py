@@ -24,8 +24,8 @@ class Witness:
     def __init__(self, port: int, gateway_key: VerifyingKey) -> None:
         self._port = port
         self._key = gateway_key
-        self.shown: dict[int, dict[int, bytes]] = defaultdict(dict)
-        self.promised: dict[int, set[bytes]] = defaultdict(set)
+        self.shown: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+        self.promised: defaultdict[int, set[bytes]] = defaultdict(set)
         self.forged: list[str] = []
 
     async def listen(self) -> None:
@@ -41,15 +41,16 @@ class Witness:
                     await client.subscribe(LIVE_FILTER)
                     await client.subscribe(LIVE_FILTER.removesuffix("live") + "receipt", qos=1)
                     async for message in client.messages:
-                        self._keep(message.topic.value, bytes(message.payload or b""))
+                        self.keep(message.topic.value, bytes(message.payload or b""))
             await asyncio.sleep(_PAUSE_S)
 
-    def _keep(self, topic: str, payload: bytes) -> None:
+    def keep(self, topic: str, payload: bytes) -> None:
+        """Keep one message: a record that was shown, a receipt, or a forgery of either."""
         node_index = node_of(topic)
         try:
             if topic == receipt_topic(node_index):
                 receipt = codec.decode_receipt(self._key.verify(payload, RECEIPT_CONTEXT))
-                self.promised[node_index] |= {each.header_hash for each in receipt.segments}
+                self.promised[node_index].update(each.header_hash for each in receipt.segments)
             else:
                 self.shown[node_index][codec.decode_record(payload).sequence] = payload
         except Rejected as error:

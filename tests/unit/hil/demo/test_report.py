@@ -1,0 +1,69 @@
+"""The report: what a machine reads, what a person reads, and when it holds."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil.demo.report import Report
+
+GOOD = Report(
+    nodes=20,
+    readings_stored=2_356,
+    gaps={"METER_TIMEOUT": 10},
+    windows_anchored=12,
+    gas_per_window=34_113,
+    invariants={"UNIQUE": 0, "ORDER": 0},
+    violations=(),
+    verify={"good": "VALID", "tampered": "INVALID", "unknown": "INDETERMINATE"},
+    proofs_checked=120,
+    audit_clean_findings=0,
+    audit_tampered={"named": "node 19 sequence 116"},
+    simulated_s=420,
+    wall_s=97.5,
+)
+
+
+def test_a_good_report_holds_and_says_so(tmp_path: Path) -> None:
+    assert GOOD.holds()
+    GOOD.write(tmp_path / "report.json")
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["schema"] == "certiflex/demo-report/v1"
+    assert document["holds"] is True
+    wanted = {
+        "readings_stored",
+        "gaps",
+        "windows_anchored",
+        "gas_per_window",
+        "invariants",
+        "verify",
+    }
+    assert wanted <= document.keys()
+    summary = GOOD.summary()
+    assert summary.startswith("everything held")
+    assert "all 2 hold" in summary
+    assert "12, 34,113 gas each" in summary
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"invariants": {"UNIQUE": 1}},
+        {"verify": {**GOOD.verify, "unknown": "VALID"}},
+        {"verify": {**GOOD.verify, "tampered": "INDETERMINATE"}},
+        {"audit_clean_findings": 1},
+        {"audit_tampered": {"named": ""}},
+    ],
+)
+def test_one_thing_wrong_is_enough(changed: dict[str, Any]) -> None:
+    report = replace(GOOD, **changed)
+    assert not report.holds()
+    assert report.summary().startswith("NOT everything held")
+
+
+def test_violations_are_told() -> None:
+    told = replace(GOOD, invariants={"ORDER": 2}, violations=("ORDER: house-01",)).summary()
+    assert "ORDER violated 2 times" in told
+    assert "! ORDER: house-01" in told
