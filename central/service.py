@@ -71,8 +71,12 @@ class Central:
 
 
 @contextmanager
-def opened(config: CentralConfig, *, create: bool = False) -> Iterator[Central]:
+def opened(
+    config: CentralConfig, *, create: bool = False, clock: Clock | None = None
+) -> Iterator[Central]:
     """Yield the database that a configuration names, and close it afterwards.
+
+    `clock` takes the place of the one that the configuration asks for.
 
     Raises:
         Rejected: there is none, or it is not ours.
@@ -90,7 +94,7 @@ def opened(config: CentralConfig, *, create: bool = False) -> Iterator[Central]:
         try:
             yield Central(
                 config=config,
-                clock=clock_of(config),
+                clock=clock or clock_of(config),
                 database=database,
                 evidence=evidence,
                 series=series,

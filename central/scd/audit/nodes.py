@@ -13,7 +13,7 @@ from central.scd.audit.findings import Findings
 from central.scd.checking import check
 from central.scd.database import Database
 from central.scd.quarters import total
-from central.scd.stored import ArrivalKind, CheckedSegment
+from central.scd.stored import QUARTER_SLOTS, ArrivalKind, CheckedSegment
 from ledger.codec import decode_header, decode_registration, decode_segment
 from ledger.errors import Rejected
 from ledger.facts.interval import SLOT_MS
@@ -54,12 +54,40 @@ class _Node:
     keys: Mapping[bytes, tuple[VerifyingKey, NodeKey]]
     contradictions: Sequence[Any]
     counting: list[CheckedSegment] = field(default_factory=list)
+    unusable: list[Any] = field(default_factory=list)
     previous: CheckedSegment | None = None
     next_sequence: int = 0
     arrival: int = 0
     arrived_ms: int = 0
     end_sequence: int = 0
     end_slot: int = 0
+
+    def reach(self, row: Any) -> None:  # noqa: ANN401 -- a row
+        """Take note of how far the stored segments reach, whatever is in them."""
+        end_sequence = row.first_sequence + row.record_count
+        if row.first_sequence == self.next_sequence:
+            self.next_sequence = end_sequence
+        if row.arrival > self.arrival:
+            self.arrival, self.arrived_ms = row.arrival, row.arrived_ms
+        self.end_sequence = max(self.end_sequence, end_sequence)
+        self.end_slot = max(self.end_slot, row.end_slot)
+
+    def judges(self, table: str, place: int) -> bool:
+        """Tell whether a derived row rests on usable segments only.
+
+        Where the bytes of a segment say nothing any more, they are the finding, and not
+        everything that was once derived from them.
+        """
+        return not any(_touches(table, place, row) for row in self.unusable)
+
+
+def _touches(table: str, place: int, row: Any) -> bool:  # noqa: ANN401 -- a row
+    if table == "quarter":
+        first = row.first_slot // QUARTER_SLOTS
+        return bool(first <= place <= max(row.end_slot - 1, row.first_slot) // QUARTER_SLOTS)
+    if table == "gap":
+        return bool(row.first_sequence <= place < row.first_sequence + row.record_count)
+    return table == "last_value"
 
 
 def audit_nodes(
@@ -164,8 +192,10 @@ def _unsigned(row: Any, node: _Node) -> str:  # noqa: ANN401 -- a row
 
 def _segment(held: _Held, node: _Node, findings: Findings, windows: Windows) -> None:
     segment = held.segment
+    node.reach(held.row)
     if segment is None:
         node.previous = None
+        node.unusable.append(held.row)
         return
     expected: dict[str, object] = {
         "node_index": segment.node_index,
@@ -184,12 +214,6 @@ def _segment(held: _Held, node: _Node, findings: Findings, windows: Windows) -> 
     _link(held, node, findings)
     if not expected["disputed"]:
         node.counting.append(_without_body(segment))
-    if segment.first_sequence == node.next_sequence:
-        node.next_sequence = segment.next_sequence
-    if held.row.arrival > node.arrival:
-        node.arrival, node.arrived_ms = held.row.arrival, held.row.arrived_ms
-    node.end_sequence = max(node.end_sequence, segment.next_sequence)
-    node.end_slot = max(node.end_slot, segment.end_slot)
 
 
 def _link(held: _Held, node: _Node, findings: Findings) -> None:
@@ -245,7 +269,7 @@ def _derived(connection: sa.Connection, node: _Node, findings: Findings) -> int:
         (schema.watermark, "node_index", _watermark(node)),
     ]
     return sum(
-        _rows(connection, table, node.index, (key, rows), findings) for table, key, rows in expected
+        _rows(connection, table, node, (key, rows), findings) for table, key, rows in expected
     )
 
 
@@ -263,15 +287,17 @@ def _watermark(node: _Node) -> dict[int, dict[str, object]]:
 def _rows(
     connection: sa.Connection,
     table: sa.Table,
-    node_index: int,
+    node: _Node,
     expected_by: tuple[str, Mapping[int, Mapping[str, object]]],
     findings: Findings,
 ) -> int:
     key, expected = expected_by
-    query = sa.select(table).where(table.c.node_index == node_index)
+    query = sa.select(table).where(table.c.node_index == node.index)
     found = {row[key]: row for row in connection.execute(query).mappings()}
     for place in sorted(expected.keys() | found.keys()):
-        name = f"node {node_index}" + ("" if key == "node_index" else f" {key} {place}")
+        name = f"node {node.index}" + ("" if key == "node_index" else f" {key} {place}")
+        if not node.judges(table.name, place):
+            continue
         if place not in found:
             findings.note(table.name, name, key, "a row", "none")
         elif place not in expected:

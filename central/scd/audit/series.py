@@ -13,6 +13,7 @@ from central.scd.columns import READINGS, readings_table
 from central.scd.evidence import SqliteEvidence
 from central.scd.manifest import SealedHour, read_manifest
 from central.scd.sealing import within
+from central.scd.stored import StoredSegmentBody
 from ledger.errors import Rejected
 from ledger.facts.interval import SLOT_MS
 
@@ -61,9 +62,9 @@ def _audit_file(
         last = group[-1] if at + _NODES_AT_ONCE < len(nodes) else _LAST_NODE
         found = _sealed(file, group[0], last)
         count += found.num_rows
-        expected = _evident(evidence, file, group, findings)
-        if expected is not None:
-            _compare(expected, _settled(found, disputed), file.path.name, findings)
+        left_out = set(disputed)
+        expected = _evident(evidence, file, group, left_out)
+        _compare(expected, _settled(found, left_out), file.path.name, findings)
     return count
 
 
@@ -75,36 +76,48 @@ def _sealed(file: _File, first_node: int, last_node: int) -> pa.Table:
 
 
 def _evident(
-    evidence: SqliteEvidence, file: _File, nodes: Sequence[int], findings: Findings
-) -> pa.Table | None:
+    evidence: SqliteEvidence, file: _File, nodes: Sequence[int], unusable: set[tuple[int, int]]
+) -> pa.Table:
     parts = [READINGS.empty_table()]
-    try:
-        for hour in file.hours:
-            bodies = [
-                stored
-                for node_index in nodes
-                for stored in evidence.segment_bodies(
-                    node_index,
-                    hour.start_ms // SLOT_MS,
-                    hour.interval.end_ms // SLOT_MS,
-                    until_arrival=hour.through_arrival,
-                )
-            ]
-            parts.append(within(readings_table(bodies), hour.interval))
-    except Rejected as error:
-        findings.note("series", file.path.name, "rows", "evidence to compare with", error)
-        return None
+    for hour in file.hours:
+        bodies = [
+            stored
+            for node_index in nodes
+            for stored in evidence.segment_bodies(
+                node_index,
+                hour.start_ms // SLOT_MS,
+                hour.interval.end_ms // SLOT_MS,
+                until_arrival=hour.through_arrival,
+            )
+        ]
+        parts.append(within(_usable(bodies, unusable), hour.interval))
     return pa.concat_tables(parts).sort_by(_ORDER)
 
 
-def _settled(found: pa.Table, disputed: set[tuple[int, int]]) -> pa.Table:
-    """Return the rows that still count: a contradiction may have come after the sealing."""
-    if not disputed:
+def _usable(bodies: Sequence[StoredSegmentBody], unusable: set[tuple[int, int]]) -> pa.Table:
+    """Return the readings of bodies; what a body that says nothing once held is noted."""
+    try:
+        return readings_table(bodies)
+    except Rejected:
+        tables = [READINGS.empty_table()]
+        for stored in bodies:
+            try:
+                tables.append(readings_table([stored]))
+            except Rejected:
+                entry = stored.entry
+                sequences = range(entry.first_sequence, entry.next_sequence)
+                unusable.update((entry.node_index, sequence) for sequence in sequences)
+        return pa.concat_tables(tables)
+
+
+def _settled(found: pa.Table, left_out: set[tuple[int, int]]) -> pa.Table:
+    """Return the rows that can be judged: a contradiction may have come after the sealing."""
+    if not left_out:
         return found
     pairs = zip(
         found.column("node_index").to_pylist(), found.column("sequence").to_pylist(), strict=True
     )
-    return found.filter(pa.array([pair not in disputed for pair in pairs], pa.bool_()))
+    return found.filter(pa.array([pair not in left_out for pair in pairs], pa.bool_()))
 
 
 def _compare(expected: pa.Table, found: pa.Table, file: str, findings: Findings) -> None:
