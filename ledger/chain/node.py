@@ -94,7 +94,9 @@ class Node:
     def estimated_gas(self, to: bytes | None, data: bytes, *, sender: bytes) -> int:
         """Return the gas limit that a transaction needs; a contract's no comes as RpcRefusal."""
         with self._shaped("eth_estimateGas"):
-            return quantity(self._endpoint.request("eth_estimateGas", [_message(to, data, sender)]))
+            # Not on the pending state, as some nodes would: a transaction of ours may wait there.
+            asked = [_message(to, data, sender), LATEST]
+            return quantity(self._endpoint.request("eth_estimateGas", asked))
 
     def block(self, number_or_hash: int | bytes | None = None) -> Block | None:
         """Return a block of the chain as the node sees it now, the latest by default."""
