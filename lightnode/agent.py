@@ -86,7 +86,7 @@ async def run(settings: Settings, *, boot_id_file: Path = _BOOT_ID) -> None:
                 "next_sequence": tail.next_sequence,
             },
         )
-        await _work_until(stop, sampler.run(), uplink.run(), health.run())
+        await _work_until(stop, sampler.run(tail.next_slot or 0), uplink.run(), health.run())
         with contextlib.suppress(StoreFailed):
             await recorder.seal_open()
         log.info("lightnode.stopped", extra={"readings": sampler.tally.readings})

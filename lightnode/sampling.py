@@ -96,9 +96,13 @@ class Sampler:
         self._meter_patience = Patience("meter", longest_s=0)
         self._store_patience = Patience("store", longest_s=0)
 
-    async def run(self) -> None:
-        """Sample until cancelled; no fault of meter, disk or clock ends it."""
-        async for tick in ticks(self._timeline):
+    async def run(self, from_slot: int) -> None:
+        """Sample until cancelled; no fault of meter, disk or clock ends it.
+
+        Args:
+            from_slot: the first slot that no record covers yet.
+        """
+        async for tick in ticks(self._timeline, from_slot=from_slot):
             await self.sample(tick)
 
     async def sample(self, tick: Tick) -> None:

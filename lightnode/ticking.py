@@ -19,6 +19,7 @@ from ledger.facts.interval import SLOT_MS, slot_of, slot_start_ms
 
 _STEP_MS = 500
 _SLEW_DIVISOR = 10
+_NAP_MS = 1_000
 _LONGEST_NAP_S = 1.0
 _SAMPLES = 5
 _GOOD_SAMPLE_MS = 5
@@ -71,12 +72,12 @@ class Timeline:
     async def sleep_until(self, unix_ms: int) -> None:
         """Return at the first moment when `now_ms()` is `unix_ms` or later.
 
-        Naps are bounded in real time, so that a clock that is set back is noticed soon.
+        Naps are short, by the clock and in real time, so that a clock that is set is noticed soon.
         """
         while (remaining_ms := unix_ms - self.now_ms()) > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LONGEST_NAP_S):
-                    await self._clock.sleep_until(self._wall_ms + remaining_ms)
+                    await self._clock.sleep_until(self._wall_ms + min(remaining_ms, _NAP_MS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,13 @@ class Tick:
         return slot_start_ms(self.slot)
 
 
-async def ticks(timeline: Timeline) -> AsyncIterator[Tick]:
+async def ticks(timeline: Timeline, *, from_slot: int = 0) -> AsyncIterator[Tick]:
     """Beat at the start of every slot: never early, never in bursts, never twice for one.
 
-    A slot whose start could not be kept has no tick; the next one counts it.
+    A slot whose start could not be kept has no tick; the next one counts it. Slots before
+    `from_slot` have had theirs, from a program before this one.
     """
-    slot, missed = -(-timeline.now_ms() // SLOT_MS), 0
+    slot, missed = max(-(-timeline.now_ms() // SLOT_MS), from_slot), 0
     while True:
         await timeline.sleep_until(slot_start_ms(slot))
         if (present := slot_of(timeline.now_ms())) > slot:

@@ -59,7 +59,9 @@ class Judge:
         ]
         records = tuple(map(codec.decode_record, segment.records))
         self._check("AUTHENTIC", merkle.root(leaves) == header.records_root)
-        self._check("AUTHENTIC", (header.origin, header.node_index) == (self.origin, self.node_index))
+        self._check(
+            "AUTHENTIC", (header.origin, header.node_index) == (self.origin, self.node_index)
+        )
         sequences = range(header.first_sequence, header.first_sequence + header.count)
         self._check("ORDER", [record.sequence for record in records] == list(sequences))
         received = Received(header, codec.header_hash(encoded), records, lane)
@@ -183,4 +185,3 @@ class Gateway:
             while len(self.judge.segments) < count:
                 self.arrived.clear()
                 await self.arrived.wait()
-
