@@ -52,6 +52,7 @@ class Witness:
                 receipt = codec.decode_receipt(self._key.verify(payload, RECEIPT_CONTEXT))
                 self.promised[node_index].update(each.header_hash for each in receipt.segments)
             else:
-                self.shown[node_index][codec.decode_record(payload).sequence] = payload
+                record = codec.decode_record(payload)
+                self.shown[node_index][record.sequence] = payload
         except Rejected as error:
             self.forged.append(f"{topic}: {error}")
