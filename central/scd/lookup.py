@@ -219,11 +219,6 @@ class EvidenceLookup:
         """Return the anchor over the most windows."""
         return self._anchor(_ANCHOR.order_by(schema.anchor.c.size.desc()))
 
-    def anchor_covering(self, window: int) -> StoredAnchor | None:
-        """Return the anchor over the fewest windows that a window is among."""
-        column = schema.anchor.c
-        return self._anchor(_ANCHOR.where(column.size > window).order_by(column.size))
-
     def changes(self, since: int, limit: int, nodes: frozenset[int] | None = None) -> list[Arrival]:
         """Return up to `limit` arrivals after `since`; if nodes are given, no other node's."""
         arrival = schema.arrival.c

@@ -155,10 +155,6 @@ class CertificateStore(Protocol):
         """Return the anchor over the most windows."""
         ...
 
-    def anchor_covering(self, window: int) -> StoredAnchor | None:
-        """Return the anchor over the fewest windows that a window is among."""
-        ...
-
 
 class ChangeFeed(Protocol):
     """Everything that ever arrived, in the order of arrival, dense from 1, never changed.

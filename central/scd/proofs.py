@@ -101,9 +101,13 @@ class Prover:
         return chain
 
     def _anchoring(self, entry: SegmentEntry) -> tuple[bytes, Anchoring | None]:
-        """Return the node's registration and what ties the segment to the ledger, if anything."""
-        anchor = None if entry.window is None else self._evidence.anchor_covering(entry.window)
-        if anchor is None or entry.window is None:
+        """Return the node's registration and what ties the segment to the ledger, if anything.
+
+        The newest head vouches for all windows before it, and is the one that a verifier sees
+        when it asks the ledger itself.
+        """
+        anchor = self._evidence.latest_anchor()
+        if anchor is None or entry.window is None or entry.window >= anchor.size:
             return self._evidence.registrations()[entry.node_index].body, None
         window = self._evidence.windows(entry.window, 1)[0]
         node_count = decode_window_entry(window.entry).node_count

@@ -235,10 +235,6 @@ class FakeEvidence:
     def latest_anchor(self) -> StoredAnchor | None:
         return self._anchors[max(self._anchors)] if self._anchors else None
 
-    def anchor_covering(self, window: int) -> StoredAnchor | None:
-        sizes = [size for size in self._anchors if size > window]
-        return self._anchors[min(sizes)] if sizes else None
-
     def changes(self, since: int, limit: int, nodes: frozenset[int] | None = None) -> list[Arrival]:
         found = [arrival for arrival, _ in self._arrivals[since:]]
         if nodes is not None:
