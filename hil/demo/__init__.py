@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.demo import proof
-from hil.demo.central import Central, gateway_status
+from hil.demo.central import Central, gateway_status, instant_ms
 from hil.demo.judge import judge
 from hil.demo.play import Cast, Play
 from hil.demo.report import Report
@@ -21,7 +21,6 @@ from ledger.errors import Rejected
 from ledger.proving import Trust
 
 _TAKEN_OUT, _FEWEST_HOUSES = 0, 6
-_PROVEN_AFTER_MS = 60_000
 
 
 def main(argv: Sequence[str]) -> int:
@@ -89,9 +88,10 @@ async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> R
     house = stage.houses[_TAKEN_OUT]
     await play.stop_writers()
     trust_file = await proof.write_trust(stage)
-    bundle = await proof.fetch_proof(
-        stage, house, play.span.start_ms + _PROVEN_AFTER_MS, "good.bundle"
-    )
+    central = Central(stage, "dso")
+    readings = await central.rows(house.pod, "readings", play.span)
+    taken_ms = instant_ms(readings[len(readings) // 2]["time"])
+    bundle = await proof.fetch_proof(stage, house, taken_ms, "good.bundle")
     verdicts = {
         "good": (await proof.verified(stage, bundle, trust_file)).verdict,
         "tampered": (await proof.verified(stage, proof.tamper_bundle(bundle), trust_file)).verdict,
@@ -99,7 +99,6 @@ async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> R
     }
     told = ", ".join(f"{name} is {word}" for name, word in verdicts.items())
     screen.tell(now(), "seen", f"one reading of {house.pod}, checked offline: {told}")
-    central = Central(stage, "dso")
     try:
         judgement = await judge(
             stage.houses, play.span, central, play.witness, Trust.load(trust_file)
