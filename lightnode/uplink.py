@@ -161,10 +161,9 @@ class Uplink:
             batch = await self._outbox.after(self._cursor, min(room, _BATCH))
             if not batch:
                 return
-            for segment in batch:
-                self._cursor = segment.first_sequence
-                if segment.first_sequence not in self._in_flight:
-                    await self._publish(session, topics.backfill_topic(self._node_index), segment)
+            self._cursor = batch[-1].first_sequence
+            for segment in [each for each in batch if each.first_sequence not in self._in_flight]:
+                await self._publish(session, topics.backfill_topic(self._node_index), segment)
 
     async def _send_newest(self, session: Session) -> None:
         while self._live:
