@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
+from ledger.chain.jsontext import parsed
 from ledger.errors import Refused, Rejected, Unavailable
 
 if TYPE_CHECKING:
@@ -56,17 +57,19 @@ class HttpEndpoint:
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         try:
-            parsed = httpx.URL(url)
+            address = httpx.URL(url)
         except httpx.InvalidURL as error:
             raise Rejected(f"no address ({error})", where=url, reason="configuration") from error
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
+        if address.scheme not in {"http", "https"} or not address.host:
             raise Rejected(
                 "expected http://…, https://… or embedded:DIRECTORY",
                 where=url,
                 remedy="correct the chain's urls in the configuration",
                 reason="configuration",
             )
-        self.url = f"{parsed.scheme}://{parsed.host}" + (f":{parsed.port}" if parsed.port else "")
+        self.url = f"{address.scheme}://{address.host}" + (
+            f":{address.port}" if address.port else ""
+        )
         self._address = url
         self._client = httpx.Client(
             timeout=timeout_s, follow_redirects=False, trust_env=False, http2=False
@@ -154,8 +157,8 @@ def _limited(response: httpx.Response, url: str) -> Iterator[bytes]:
 
 def _result(body: bytes, *, number: int, status: int, url: str) -> Any:  # noqa: ANN401 -- as above
     try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
+        answer = parsed(body)
+    except Rejected:
         answer = None
     match answer:
         case {"jsonrpc": "2.0", "id": identity, "result": result} if identity == number:

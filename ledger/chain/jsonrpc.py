@@ -9,6 +9,7 @@ from typing import Any
 
 from ledger.chain import methods
 from ledger.chain.evm import EmbeddedChain, Reverted
+from ledger.chain.jsontext import parsed
 from ledger.errors import Refused, Rejected, Unavailable
 
 log = logging.getLogger("ledger")
@@ -30,16 +31,16 @@ class JsonRpc:
     def answered(self, request: bytes) -> bytes:
         """Return the answer to a request or a batch; nothing if it was all notifications."""
         try:
-            parsed = json.loads(request)
-        except (ValueError, RecursionError):
-            return _encoded(_error(None, _PARSE_ERROR, "no JSON"))
-        if not isinstance(parsed, list):
-            told = self._one(parsed)
+            asked = parsed(request)
+        except Rejected as error:
+            return _encoded(_error(None, _PARSE_ERROR, error.what))
+        if not isinstance(asked, list):
+            told = self._one(asked)
             return b"" if told is _SILENT else _encoded(told)
-        if not 1 <= len(parsed) <= _MAX_BATCH:
+        if not 1 <= len(asked) <= _MAX_BATCH:
             what = f"a batch holds 1 … {_MAX_BATCH} requests"
             return _encoded(_error(None, _INVALID_REQUEST, what))
-        answers = [told for told in map(self._one, parsed) if told is not _SILENT]
+        answers = [told for told in map(self._one, asked) if told is not _SILENT]
         return _encoded(answers) if answers else b""
 
     def _one(self, request: Any) -> Any:  # noqa: ANN401 -- whatever the JSON was

@@ -49,11 +49,13 @@ def _header(chain: EmbeddedChain, tag: Json) -> BlockHeaderAPI | None:
     """Return the header that a tag, a number, a hash or an EIP-1898 object names."""
     if isinstance(tag, dict):
         tag = tag.get("blockHash", tag.get("blockNumber"))
+    if not isinstance(tag, str):
+        raise Rejected("expected a block by number, tag or hash", reason="wrong_shape")
     if tag in _NEWEST:
         return chain.head()
     if tag == "earliest":
         return chain.header(0)
-    if isinstance(tag, str) and len(tag) == 2 + 2 * _HASH_BYTES:
+    if len(tag) == 2 + 2 * _HASH_BYTES:
         return chain.header(octets(tag))
     return chain.header(quantity(tag))
 
@@ -232,11 +234,14 @@ def _block_receipts(chain: EmbeddedChain, params: Sequence[Json]) -> Json:
 
 def _fee_history(chain: EmbeddedChain, params: Sequence[Json]) -> Json:
     asked = _param(params, 0)
-    count = asked if isinstance(asked, int) else quantity(asked)
+    # Some clients send a plain number.
+    count = max(asked, 0) if type(asked) is int else quantity(asked)
     newest = _state_header(chain, _param(params, 1, "latest"))
     first = max(0, newest.block_number - min(count, _MOST_BLOCKS_OF_FEES) + 1)
     headers = [_state_header(chain, hex(n)) for n in range(first, newest.block_number + 1)]
     percentiles = _param(params, 2, [])
+    if not isinstance(percentiles, list):
+        raise Rejected("expected a list of percentiles", reason="wrong_shape")
     return {
         "oldestBlock": told(first),
         "baseFeePerGas": [told(one.base_fee_per_gas or 0) for one in headers]
