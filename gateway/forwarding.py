@@ -58,7 +58,7 @@ class Forwarder:
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
-            await self._answer_again()
+            await self.answer_again()
             try:
                 has_delivered = await self.deliver()
             except (Unavailable, Refused) as error:
@@ -92,7 +92,8 @@ class Forwarder:
         )
         return True
 
-    async def _answer_again(self) -> None:
+    async def answer_again(self) -> None:
+        """Sign and send the receipts that were asked for again."""
         again, self._again = self._again, []
         await self._send(again)
 

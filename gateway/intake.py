@@ -106,13 +106,13 @@ class Intake:
         weighed = await self._weigh_all(messages)
         while True:
             try:
-                admitted = await asyncio.to_thread(self._commit, weighed)
+                admitted = await asyncio.to_thread(self.commit, weighed)
             except Unavailable as error:
                 await self._patience.away(error)
             else:
                 self._patience.back()
                 break
-        self._tell(admitted)
+        self.tell(admitted)
         return admitted
 
     async def _has_room(self) -> bool:
@@ -201,7 +201,12 @@ class Intake:
             received_ms=now_ms,
         )
 
-    def _commit(self, weighed: Sequence[Weighed]) -> Admitted:
+    def commit(self, weighed: Sequence[Weighed]) -> Admitted:
+        """Place and write down what was weighed, in one group commit.
+
+        Raises:
+            Unavailable: the disk is away; nothing is to be acknowledged.
+        """
         admitted = Admitted()
         now_ms = self._clock.now_ms()
         with self._journal.batch() as batch:
@@ -240,7 +245,8 @@ class Intake:
                 batch.admit(segment, lane, now_ms)
                 admitted.new.append(segment)
 
-    def _tell(self, admitted: Admitted) -> None:
+    def tell(self, admitted: Admitted) -> None:
+        """Count and say what a durable batch came to, and ring for its delivery."""
         tally = self._tally
         tally.segments_admitted += len(admitted.new)
         tally.duplicates += admitted.duplicates

@@ -71,9 +71,8 @@ def connect_ledger(config: GatewayConfig) -> Ledger:
         Rejected: no address, no contract, or no account is known.
     """
     # Imported here: who only looks at nodes or quarantine needs no chain libraries.
-    from ledger.chain.client import AnchorLedger  # noqa: PLC0415
-
     from ledger.chain.account import Account  # noqa: PLC0415
+    from ledger.chain.client import AnchorLedger  # noqa: PLC0415
 
     chain = config.chain
     need_ledger(config)

@@ -11,6 +11,7 @@ the next start appends and publishes the very same bytes: `follow` is the only w
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
@@ -94,7 +95,8 @@ class WindowCloser:
         while True:
             due_ms = self._next_due_ms(self._clock.now_ms())
             await self._clock.sleep_until(due_ms)
-            await self._persist(self.close_window)
+            number = await asyncio.to_thread(self._journal.next_window)
+            await self._persist(partial(self.close_window, number))
             await asyncio.to_thread(self._forget)
 
     def begin(self) -> None:
@@ -119,14 +121,14 @@ class WindowCloser:
         self.follow()
         self._has_begun = True
 
-    async def close_window(self) -> None:
-        """Close the next window and put it into the log.
+    async def close_window(self, number: int) -> None:
+        """Close window `number`, if it is not closed already, and put it into the log.
 
         Raises:
             Unavailable: the disk is away; what was staged stays staged.
         """
         async with self._order:
-            await asyncio.to_thread(self._stage)
+            await asyncio.to_thread(self._stage, number)
         await asyncio.to_thread(self.follow)
         self._closed()
 
@@ -147,12 +149,14 @@ class WindowCloser:
             self._log.publish(sign_checkpoint(head, self._key))
             self._published = (size, head.root)
 
-    def _stage(self) -> None:
+    def _stage(self, number: int) -> None:
+        if self._journal.next_window() != number:
+            # The stage was kept, though reported failed.
+            return
         registry = self._journal.delivered_registrations()
         if not registry:
             # Nobody is enrolled, or nobody knows which registry the other side has.
             return
-        number = self._journal.next_window()
         members = _limited(self._journal.unwindowed())
         closed_ms = self._clock.now_ms()
         entry = WindowEntry(

@@ -19,7 +19,7 @@ from tests.fakes.gateway_central import FakeCentral
 class CentralServer:
     """Serves a `FakeCentral`; every request takes a lock, so that judges may look at any time."""
 
-    def __init__(self, central: FakeCentral, *, token: str = "secret", port: int = 0) -> None:
+    def __init__(self, central: FakeCentral, *, token: str, port: int = 0) -> None:
         self.central = central
         self.lock = threading.Lock()
         self.token = token
