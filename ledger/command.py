@@ -13,11 +13,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ledger import logs
+from ledger import __version__, logs
 from ledger.errors import CertiflexError, InvariantBroken, Refused, Rejected, Unavailable
 
 PROGRAMS = {
@@ -47,10 +46,7 @@ class Exit(IntEnum):
 
 def release() -> str:
     """Return the version of certiflex that runs."""
-    try:
-        return version("certiflex")
-    except PackageNotFoundError:
-        return "0+checkout"
+    return __version__
 
 
 def parser(program: str, description: str) -> argparse.ArgumentParser:

@@ -5,7 +5,6 @@ with the private one, to the gateway; the grant comes back with the node's place
 """
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +117,7 @@ def request_enrolment(folder: Path, *, pod: Pod, meter: str, now_ms: int) -> Pat
     if not (folder / _KEY).exists():
         SigningKey.generate("ES256").save(folder / _KEY)
     if not (folder / _SECRET).exists():
-        write_secret(folder / _SECRET, secrets.token_bytes(_SECRET_BYTES), what="secret")
+        write_secret(folder / _SECRET, os.urandom(_SECRET_BYTES), what="secret")
     key = load_key(folder)
     request = EnrolmentRequest(
         pod=pod, meter=meter, public_key=key.public.encode(), created_ms=now_ms

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-import secrets
+import os
 
 from ledger.errors import CertiflexError
 
 _FIRST_PAUSE_S = 0.5
-_dice = secrets.SystemRandom()
+_LARGEST = 0xFFFF
 
 log = logging.getLogger("lightnode")
 
@@ -40,4 +40,9 @@ class Patience:
     async def pause(self) -> None:
         """Wait before the next try."""
         doubled_s = _FIRST_PAUSE_S * 2.0 ** min(self._failures, 16)
-        await asyncio.sleep(min(doubled_s, self._longest_s) * _dice.uniform(0.5, 1.0))
+        await asyncio.sleep(min(doubled_s, self._longest_s) * _jitter())
+
+
+def _jitter() -> float:
+    """Return a number between a half and one, never the same on a whole fleet."""
+    return 0.5 + int.from_bytes(os.urandom(2), "big") / _LARGEST / 2

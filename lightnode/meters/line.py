@@ -2,9 +2,9 @@
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pymodbus.transport.serialtransport import create_serial_connection
 from serial import SerialException
@@ -18,6 +18,10 @@ Scheme = Literal["tcp", "rtu+tcp", "rtu"]
 
 _DEFAULT_PORT = 502
 _FORMS = "tcp://HOST:PORT (Modbus TCP), rtu+tcp://HOST:PORT (RTU over TCP) or rtu:///dev/ttyUSB0"
+_LAST_PORT = 65_535
+_ADDRESS = re.compile(
+    r"rtu://(/.+)|(tcp|rtu\+tcp)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?"
+)
 _CHUNKS_KEPT = 64
 
 
@@ -37,22 +41,22 @@ class LineAddress:
         Raises:
             ValueError: it has none of the three forms.
         """
-        try:
-            parts = urlsplit(text)
-            host, port = parts.hostname or "", parts.port or _DEFAULT_PORT
-        except ValueError as error:
-            raise ValueError(f"{text!r} is no address ({error}); expected {_FORMS}") from error
-        match parts.scheme:
-            case "tcp" | "rtu+tcp" as scheme if host and not parts.path:
-                return cls(scheme, host=host, port=port)
-            case "rtu" as scheme if not parts.netloc and parts.path.startswith("/"):
-                return cls(scheme, device=parts.path)
-        raise ValueError(f"{text!r} is no address of a meter; expected {_FORMS}")
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no address of a meter; expected {_FORMS}")
+        device, scheme, host, port = match.groups()
+        if device:
+            return cls("rtu", device=device)
+        number = int(port or _DEFAULT_PORT)
+        if not 0 < number <= _LAST_PORT:
+            raise ValueError(f"{text!r}: port must be 1 … {_LAST_PORT}")
+        return cls("tcp" if scheme == "tcp" else "rtu+tcp", host=host.strip("[]"), port=number)
 
     def __str__(self) -> str:
         if self.scheme == "rtu":
             return f"rtu://{self.device}"
-        return f"{self.scheme}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def framing(self) -> FramingName:

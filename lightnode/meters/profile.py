@@ -5,7 +5,6 @@ the values they stand for, which are checked whenever it is loaded.
 """
 
 from dataclasses import dataclass, fields
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +36,7 @@ Quantity = Literal[
     "export",
 ]
 
+_SHIPPED = Path(__file__).with_name("profiles")
 _SUFFIX = ".toml"
 _FEWEST_SOURCES = 2
 _FEWEST_LENGTHS = 2
@@ -286,9 +286,7 @@ def wire_unit(quantity: str) -> str:
 
 def shipped_profiles() -> list[str]:
     """Return the names of the profiles that come with the light node."""
-    folder = resources.files("lightnode.meters") / "profiles"
-    names = (entry.name for entry in folder.iterdir())
-    return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
+    return sorted(file.stem for file in _SHIPPED.glob(f"*{_SUFFIX}"))
 
 
 def load_profile(name: str) -> Profile:
@@ -304,8 +302,7 @@ def load_profile(name: str) -> Profile:
         raise Misconfigured(
             [f"meter profile {name!r} is not known; expected {known}, or the path of a .toml file"]
         )
-    with resources.as_file(resources.files("lightnode.meters") / "profiles") as folder:
-        return _load(folder / f"{name}{_SUFFIX}")
+    return _load(_SHIPPED / f"{name}{_SUFFIX}")
 
 
 def _load(file: Path) -> Profile:

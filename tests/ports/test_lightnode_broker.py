@@ -11,7 +11,7 @@ from aiomqtt import Client, ProtocolVersion
 from ledger.errors import Refused, Rejected, Unavailable
 from ledger.facts import topics
 from lightnode.mqtt import BrokerSettings, MqttBroker
-from lightnode.mqtt import Protocol as MqttProtocol
+from lightnode.mqtt.broker import Protocol as MqttProtocol
 from lightnode.ports import Broker, Session
 from tests.fakes.lightnode_broker import MemoryBroker
 from tests.servers import Mosquitto, free_port

@@ -1,31 +1,30 @@
-"""The broker over MQTT 5 or 3.1.1, behind the port: aiomqtt, its errors translated."""
+"""The broker over MQTT 5 or 3.1.1, behind the port; what goes wrong is translated here."""
 
 import contextlib
-import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from aiomqtt import Client, MqttError, ProtocolVersion
-from aiomqtt.exceptions import MqttConnectError
-
 from ledger.errors import Refused, Rejected, Unavailable
 from ledger.facts import topics
 from ledger.signing import read_secret
+from lightnode.mqtt.connection import (
+    Connection,
+    ConnectionDeclined,
+    ConnectionGone,
+    opened,
+)
+from lightnode.mqtt.packets import FAILED_FROM, MQTT_3_1_1, MQTT_5, Version
 
 Protocol = Literal["5", "3.1.1"]
 Translation = Callable[[], contextlib.AbstractContextManager[None]]
 
+_VERSIONS: dict[Protocol, Version] = {"5": MQTT_5, "3.1.1": MQTT_3_1_1}
 _QOS = 1
-_RECEIPTS_QUEUED = 256
 _NOT_AUTHORISED = frozenset({4, 5, 134, 135})
-_SUBSCRIPTION_FAILED = 0x80
-
-# aiomqtt and paho repeat in their own words what we tell once.
-_QUIET = logging.getLogger("lightnode.mqtt.library")
-_QUIET.setLevel(logging.CRITICAL)
+_MAX_KEEPALIVE_S = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,8 @@ class BrokerSettings:
     def __post_init__(self) -> None:
         if not 0 < self.port <= 65_535:  # noqa: PLR2004 -- the ports there are
             raise ValueError(f"port must be 1 … 65535, not {self.port}")
+        if not 1 <= self.keepalive_s <= _MAX_KEEPALIVE_S:
+            raise ValueError(f"keepalive_s must be 1 … {_MAX_KEEPALIVE_S}, not {self.keepalive_s}")
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("certificate_file and key_file go together")
         if self.certificate_file and not self.ca_file:
@@ -76,44 +77,40 @@ class MqttBroker:
             Refused: it does not let us in.
             Rejected: a file of the configuration cannot be used.
         """
-        client = self._client()
+        password, tls = self._password(), self._tls_context()
+        settings = self._settings
         with self._translated():
-            await client.__aenter__()
+            connection = await opened(
+                settings.host,
+                settings.port,
+                version=_VERSIONS[settings.protocol],
+                tls=tls,
+                timeout_s=settings.timeout_s,
+            )
         try:
-            await self._subscribe(client)
-            yield MqttSession(client, self._translated)
+            with self._translated():
+                await connection.log_in(
+                    f"cf-{self._node_index}",
+                    keepalive_s=settings.keepalive_s,
+                    username=settings.username,
+                    password=password,
+                )
+                await self._subscribe(connection)
+            yield MqttSession(connection, self._translated)
         finally:
-            with contextlib.suppress(Unavailable), self._translated():
-                await client.__aexit__(None, None, None)
+            await connection.close()
 
-    async def _subscribe(self, client: Client) -> None:
-        with self._translated():
-            granted = await client.subscribe(topics.receipt_topic(self._node_index), qos=_QOS)
-        if any(_code(each) >= _SUBSCRIPTION_FAILED for each in granted):
+    async def _subscribe(self, connection: Connection) -> None:
+        if not await connection.subscribe(topics.receipt_topic(self._node_index), qos=_QOS):
             raise Refused(
                 "the broker refuses the subscription to the receipts",
                 where=str(self._settings),
                 remedy="check the broker's access rules for this node",
             )
 
-    def _client(self) -> Client:
-        settings = self._settings
-        secret = settings.password_file and read_secret(settings.password_file, what="password")
-        is_v5 = settings.protocol == "5"
-        return Client(
-            settings.host,
-            settings.port,
-            identifier=f"cf-{self._node_index}",
-            username=settings.username,
-            password=secret.decode().strip() if secret else None,
-            protocol=ProtocolVersion.V5 if is_v5 else ProtocolVersion.V311,
-            clean_session=None if is_v5 else True,
-            keepalive=settings.keepalive_s,
-            timeout=settings.timeout_s,
-            tls_context=self._tls_context(),
-            max_queued_incoming_messages=_RECEIPTS_QUEUED,
-            logger=_QUIET,
-        )
+    def _password(self) -> bytes | None:
+        file = self._settings.password_file
+        return read_secret(file, what="password").strip() if file else None
 
     def _tls_context(self) -> ssl.SSLContext | None:
         settings = self._settings
@@ -135,25 +132,24 @@ class MqttBroker:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except MqttConnectError as error:
-            raise self._refused(error) from error
-        except (MqttError, OSError, ValueError, TimeoutError) as error:
-            why = " ".join(str(error).split()) or type(error).__name__
+        except ConnectionDeclined as error:
+            raise self._declined(error) from error
+        except ConnectionGone as error:
             raise Unavailable(
-                f"the broker is away ({why})",
+                f"the broker is away ({error})",
                 where=str(self._settings),
                 remedy="check host and port in [broker], and that the broker runs",
             ) from error
 
-    def _refused(self, error: MqttConnectError) -> Refused | Unavailable:
-        if _code(error.rc) in _NOT_AUTHORISED:
+    def _declined(self, error: ConnectionDeclined) -> Refused | Unavailable:
+        if error.code in _NOT_AUTHORISED:
             return Refused(
                 "the broker does not let this node in",
                 where=str(self._settings),
                 remedy="check username and password_file, or the certificate, in [broker]",
             )
         return Unavailable(
-            f"the broker declines the connection ({error.rc})",
+            f"the broker declines the connection (reason {error.code})",
             where=str(self._settings),
             remedy=f"check that it speaks MQTT {self._settings.protocol}: protocol in [broker]",
         )
@@ -162,8 +158,8 @@ class MqttBroker:
 class MqttSession:
     """One connection (`Session` in lightnode.ports)."""
 
-    def __init__(self, client: Client, translated: Translation) -> None:
-        self._client = client
+    def __init__(self, connection: Connection, translated: Translation) -> None:
+        self._connection = connection
         self._translated = translated
 
     async def publish(self, topic: str, payload: bytes, *, qos: int) -> None:
@@ -171,23 +167,22 @@ class MqttSession:
 
         Raises:
             Unavailable: the broker went away.
+            Refused: it does not take the message.
         """
         with self._translated():
-            await self._client.publish(topic, payload, qos=qos)
+            code = await self._connection.publish(topic, payload, qos=qos)
+        if code >= FAILED_FROM:
+            raise Refused(
+                f"the broker does not take a message on {topic} (reason {code})",
+                remedy="check the broker's access rules for this node",
+            )
 
     async def messages(self) -> AsyncIterator[bytes]:
-        """Return the receipts as they come.
+        """Return the receipts as they come; each is acknowledged when the next is asked for.
 
         Raises:
             Unavailable: the broker went away.
         """
         with self._translated():
-            async for message in self._client.messages:
-                if isinstance(message.payload, bytes):
-                    yield message.payload
-
-
-def _code(code: object) -> int:
-    """Return the number of a reason code, which is an object in MQTT 5."""
-    value = getattr(code, "value", code)
-    return value if isinstance(value, int) else 0
+            async for message in self._connection.messages():
+                yield message.payload
