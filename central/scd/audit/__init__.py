@@ -62,7 +62,7 @@ def audit(
     windows = audit_log(database, evidence, findings, origin=origin, log_key=log_key)
     nodes = audit_nodes(database, findings, origin=origin, windows=windows.by_header)
     row_count += windows.row_count + nodes.row_count
-    row_count += audit_series(evidence, series, findings)
+    row_count += audit_series(evidence, series, findings, unusable=nodes.unusable)
     return Report(
         findings=tuple(findings.found),
         finding_count=findings.count,

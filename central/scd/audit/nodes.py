@@ -28,10 +28,11 @@ Windows = Mapping[tuple[int, bytes], int]
 
 @dataclass(slots=True)
 class AuditedNodes:
-    """How much was looked at."""
+    """How much was looked at; `unusable` are (node index, sequence) that no segment says now."""
 
     row_count: int = 0
     reading_count: int = 0
+    unusable: set[tuple[int, int]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,11 @@ def audit_nodes(
                 audited.row_count += 1
                 _equivocation(held, findings, windows)
             audited.row_count += _derived(connection, node, findings)
+            audited.unusable.update(
+                (index, row.first_sequence + place)
+                for row in node.unusable
+                for place in range(row.record_count)
+            )
     return audited
 
 

@@ -13,19 +13,23 @@ from central.scd.columns import READINGS, readings_table
 from central.scd.evidence import SqliteEvidence
 from central.scd.manifest import SealedHour, read_manifest
 from central.scd.sealing import within
-from central.scd.stored import StoredSegmentBody
-from ledger.errors import Rejected
 from ledger.facts.interval import SLOT_MS
 
 _NODES_AT_ONCE = 50
 _LAST_NODE = (1 << 31) - 1
+
+Places = set[tuple[int, int]]
+"""Readings by node index and sequence."""
+
 _ORDER = [("node_index", "ascending"), ("sequence", "ascending")]
 
 
-def audit_series(evidence: SqliteEvidence, directory: Path, findings: Findings) -> int:
-    """Check every sealed reading; return how many there were."""
+def audit_series(
+    evidence: SqliteEvidence, directory: Path, findings: Findings, *, unusable: Places
+) -> int:
+    """Check every sealed reading, but for `unusable` ones; return how many there were."""
     manifest = read_manifest(directory)
-    disputed = {
+    left_out = unusable | {
         (entry.node_index, sequence)
         for entry in evidence.disputed_entries()
         for sequence in range(entry.first_sequence, entry.next_sequence)
@@ -35,7 +39,7 @@ def audit_series(evidence: SqliteEvidence, directory: Path, findings: Findings) 
         hours = [hour for hour in manifest.hours.values() if hour.file == name]
         file = _File(directory / name, sorted(hours, key=lambda hour: hour.start_ms))
         try:
-            count += _audit_file(evidence, file, disputed, findings)
+            count += _audit_file(evidence, file, left_out, findings)
         except (OSError, pa.ArrowException) as error:
             findings.note("series", name, "file", "a readable Parquet file", error)
     return count
@@ -47,9 +51,7 @@ class _File:
     hours: Sequence[SealedHour]
 
 
-def _audit_file(
-    evidence: SqliteEvidence, file: _File, disputed: set[tuple[int, int]], findings: Findings
-) -> int:
+def _audit_file(evidence: SqliteEvidence, file: _File, left_out: Places, findings: Findings) -> int:
     found_schema = pq.read_schema(file.path)
     if found_schema != READINGS:
         findings.note("series", file.path.name, "schema", READINGS.names, found_schema.names)
@@ -62,7 +64,6 @@ def _audit_file(
         last = group[-1] if at + _NODES_AT_ONCE < len(nodes) else _LAST_NODE
         found = _sealed(file, group[0], last)
         count += found.num_rows
-        left_out = set(disputed)
         expected = _evident(evidence, file, group, left_out)
         _compare(expected, _settled(found, left_out), file.path.name, findings)
     return count
@@ -76,7 +77,7 @@ def _sealed(file: _File, first_node: int, last_node: int) -> pa.Table:
 
 
 def _evident(
-    evidence: SqliteEvidence, file: _File, nodes: Sequence[int], unusable: set[tuple[int, int]]
+    evidence: SqliteEvidence, file: _File, nodes: Sequence[int], left_out: Places
 ) -> pa.Table:
     parts = [READINGS.empty_table()]
     for hour in file.hours:
@@ -89,28 +90,13 @@ def _evident(
                 hour.interval.end_ms // SLOT_MS,
                 until_arrival=hour.through_arrival,
             )
+            if (node_index, stored.entry.first_sequence) not in left_out
         ]
-        parts.append(within(_usable(bodies, unusable), hour.interval))
+        parts.append(within(readings_table(bodies), hour.interval))
     return pa.concat_tables(parts).sort_by(_ORDER)
 
 
-def _usable(bodies: Sequence[StoredSegmentBody], unusable: set[tuple[int, int]]) -> pa.Table:
-    """Return the readings of bodies; what a body that says nothing once held is noted."""
-    try:
-        return readings_table(bodies)
-    except Rejected:
-        tables = [READINGS.empty_table()]
-        for stored in bodies:
-            try:
-                tables.append(readings_table([stored]))
-            except Rejected:
-                entry = stored.entry
-                sequences = range(entry.first_sequence, entry.next_sequence)
-                unusable.update((entry.node_index, sequence) for sequence in sequences)
-        return pa.concat_tables(tables)
-
-
-def _settled(found: pa.Table, left_out: set[tuple[int, int]]) -> pa.Table:
+def _settled(found: pa.Table, left_out: Places) -> pa.Table:
     """Return the rows that can be judged: a contradiction may have come after the sealing."""
     if not left_out:
         return found
@@ -129,7 +115,11 @@ def _compare(expected: pa.Table, found: pa.Table, file: str, findings: Findings)
         expected = expected.set_column(place, READINGS.field("log_window"), known)
     if expected.equals(found):
         return
-    by_place = {_place(row): row for row in found.to_pylist()}
+    by_place: dict[tuple[int, int], dict[str, int]] = {}
+    for row in found.to_pylist():
+        if by_place.setdefault(_place(row), row) is not row:
+            name = f"{file} node {row['node_index']} sequence {row['sequence']}"
+            findings.note("series", name, "sequence", "one row", "another one")
     for row in expected.to_pylist():
         name = f"{file} node {row['node_index']} sequence {row['sequence']}"
         stored = by_place.pop(_place(row), None)
