@@ -76,11 +76,12 @@ class Connection:
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await self._read_packet()
+            code = packets.connack_code(answer.body)
         except (OSError, EOFError, MalformedPacket) as error:
             raise ConnectionGone(_told(error)) from error
         if answer.kind != Kind.CONNACK:
             raise ConnectionGone("what answers is no MQTT broker")
-        if code := packets.connack_code(answer.body):
+        if code:
             raise ConnectionDeclined(code)
         self._tasks = [
             asyncio.create_task(self._listen(), name="mqtt listen"),
