@@ -51,17 +51,17 @@ class SegmentJournal:
         with self._store.writing() as connection:
             batch = Batch(connection, self._heads, self._quarantine)
             yield batch
-        self._backlog_bytes = self.backlog_bytes() + batch.admitted_bytes
+            self._count(batch.admitted_bytes)
 
     def backlog_bytes(self) -> int:
         """Return how much waits for delivery [bytes]."""
-        if self._backlog_bytes is None:
-            with self._store.reading() as connection:
+        with self._store.reading() as connection:
+            if self._backlog_bytes is None:
                 (waiting_bytes,) = connection.execute(
                     "SELECT coalesce(sum(length(payload)), 0) FROM outgoing"
                 ).fetchone()
-            self._backlog_bytes = int(waiting_bytes)
-        return self._backlog_bytes
+                self._backlog_bytes = int(waiting_bytes)
+            return self._backlog_bytes
 
     def outgoing(self, most: int) -> list[Outgoing]:
         """Return what waits for delivery, live lane first, oldest first."""
@@ -88,8 +88,7 @@ class SegmentJournal:
             connection.executemany(
                 "DELETE FROM outgoing WHERE id = ?", [(sent.number,) for sent, _, _ in outcomes]
             )
-        delivered_bytes = sum(len(sent.payload) for sent, _, _ in outcomes)
-        self._backlog_bytes = max(self.backlog_bytes() - delivered_bytes, 0)
+            self._count(-sum(len(sent.payload) for sent, _, _ in outcomes))
 
     def prune(self, cutoff_ms: int, *, most: int = 5_000) -> int:
         """Forget certified segments admitted before `cutoff_ms`; return how many.
@@ -145,6 +144,11 @@ class SegmentJournal:
             self._quarantine.put(connection, _refused_by_central(sent, reason, now_ms))
         if state is LinkState.CONFLICT:
             _keep_evidence(connection, _conflict(sent, now_ms))
+
+    def _count(self, added_bytes: int) -> None:
+        """Keep the running count; within a transaction, so that a failed one resets it."""
+        if self._backlog_bytes is not None:
+            self._backlog_bytes += added_bytes
 
     def _forget(self) -> None:
         self._heads.clear()
