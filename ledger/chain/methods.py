@@ -247,6 +247,9 @@ def _fee_history(chain: EmbeddedChain, params: Sequence[Json]) -> Json:
         "baseFeePerGas": [told(one.base_fee_per_gas or 0) for one in headers]
         + [told(_base_fee_wei(newest))],
         "gasUsedRatio": [one.gas_used / one.gas_limit for one in headers],
+        # No transaction here carries blobs: their price stays at its least.
+        "baseFeePerBlobGas": [told(1)] * (len(headers) + 1),
+        "blobGasUsedRatio": [0.0] * len(headers),
         "reward": [[told(1)] * len(percentiles) for _ in headers],
     }
 

@@ -148,8 +148,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _clock(arguments: argparse.Namespace) -> Clock:
     if arguments.clock_origin_ms is None and arguments.clock_rate is None:
         return SystemClock()
+    origin_ms = 0 if arguments.clock_origin_ms is None else arguments.clock_origin_ms
+    rate = 1.0 if arguments.clock_rate is None else arguments.clock_rate
     try:
-        return ScaledClock(arguments.clock_origin_ms or 0, arguments.clock_rate or 1.0)
+        return ScaledClock(origin_ms, rate)
     except ValueError as error:
         raise Rejected(str(error), where="--clock-rate", reason="configuration") from error
 
