@@ -171,6 +171,26 @@ class Writing:
         pytest.fail(f"not final after {steps} steps: {step}")
 
 
+class Scripted:
+    """An endpoint that answers what it is told to; a method it was told nothing of is refused."""
+
+    def __init__(self, **answers: Any) -> None:  # noqa: ANN401 -- whatever JSON says
+        self.url = "scripted"
+        self.answers = answers
+        self.asked: list[tuple[str, list[Any]]] = []
+
+    def request(self, method: str, params: list[Any]) -> Any:  # noqa: ANN401 -- as Endpoint
+        self.asked.append((method, params))
+        if method not in self.answers:
+            from ledger.chain.endpoint import RpcRefusal  # noqa: PLC0415 -- as above
+
+            raise RpcRefusal("the method does not exist", code=-32601, data=b"", where="scripted")
+        return self.answers[method]
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
 def submission(tree: Tree, sequence: int, size: int, old_size: int = 0) -> "Submission":
     """Return the submission of the first `size` leaves after a head of `old_size`."""
     from ledger.chain.values import Submission  # noqa: PLC0415 -- as above
