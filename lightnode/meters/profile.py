@@ -4,6 +4,7 @@ A profile is a TOML file. It cites at least two sources and carries golden vecto
 the values they stand for, which are checked whenever it is loaded.
 """
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -38,6 +39,7 @@ Quantity = Literal[
 
 _SHIPPED = Path(__file__).with_name("profiles")
 _SUFFIX = ".toml"
+_WORDS = re.compile(r"\s*([0-9A-Fa-f]{4}\s*)+")
 _FEWEST_SOURCES = 2
 _FEWEST_LENGTHS = 2
 _THREE_PHASES = ("_l1", "_l2", "_l3")
@@ -187,7 +189,7 @@ class Golden:
     space: Space = "input"
 
     def __post_init__(self) -> None:
-        if not self.payload or len(self.payload) % REGISTER_BYTES:
+        if not _WORDS.fullmatch(self.words):
             raise ValueError("words: expected groups of four hexadecimal digits")
 
     @property
