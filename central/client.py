@@ -110,6 +110,9 @@ class ScdClient:
         token: what `certiflex central token issue` printed.
         timeout_s: the longest wait for an answer.
         transport: how requests travel; httpx's own by default.
+
+    Raises:
+        ScdAway: the address is none.
     """
 
     def __init__(
@@ -120,10 +123,14 @@ class ScdClient:
         timeout_s: float = 10.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._client = httpx.Client(
-            base_url=url.rstrip("/"), timeout=timeout_s, transport=transport,
-            headers={"Authorization": f"Bearer {token}"},
-        )  # fmt: skip
+        self._url = url.rstrip("/")
+        try:
+            self._client = httpx.Client(
+                base_url=self._url, timeout=timeout_s, transport=transport,
+                headers={"Authorization": f"Bearer {token}"},
+            )  # fmt: skip
+        except httpx.InvalidURL as error:
+            raise self._away(error) from error
 
     def __enter__(self) -> Self:
         """Return the client itself."""
@@ -253,15 +260,17 @@ class ScdClient:
         try:
             answer = self._client.get(path, params=parameters or None)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            what = str(error) or type(error).__name__
-            raise ScdAway(
-                f"the Shared Customer Database does not answer ({what})",
-                where=str(self._client.base_url),
-                remedy="check the address and that certiflex central serve runs",
-            ) from error
+            raise self._away(error) from error
         if answer.is_success:
             return answer
         raise self._problem(answer)
+
+    def _away(self, error: Exception) -> ScdAway:
+        return ScdAway(
+            f"the Shared Customer Database does not answer ({str(error) or type(error).__name__})",
+            where=self._url,
+            remedy="check the address and that certiflex central serve runs",
+        )
 
     def _problem(self, answer: httpx.Response) -> ScdAway | ScdRefused:
         try:

@@ -109,8 +109,8 @@ def opened(
         database.close()
 
 
-async def serve(central: Central) -> None:
-    """Serve the API and seal what is over, until the process is told to stop.
+async def serve(central: Central, *, stop: asyncio.Event | None = None) -> None:
+    """Serve the API and seal what is over, until the process, or `stop`, says to stop.
 
     Raises:
         Unavailable: the address cannot be bound.
@@ -126,9 +126,17 @@ async def serve(central: Central) -> None:
     host, port = listening.getsockname()[:2]
     log.info("central.serving", extra={"url": f"http://{host}:{port}"})
     async with asyncio.TaskGroup() as group:
-        sealing = group.create_task(_seal(central))
+        tasks = [group.create_task(_seal(central))]
+        if stop is not None:
+            tasks.append(group.create_task(_stopped(server, stop)))
         await server.serve(sockets=[listening])
-        sealing.cancel()
+        for task in tasks:
+            task.cancel()
+
+
+async def _stopped(server: uvicorn.Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.should_exit = True
 
 
 async def _seal(central: Central) -> None:
@@ -148,12 +156,12 @@ async def _seal(central: Central) -> None:
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
     except OSError as error:
+        listening.close()
         raise Rejected(
             f"cannot listen there ({error.strerror})",
             where=f"{host}:{port}",

@@ -1,0 +1,60 @@
+"""Settings: defaults, faults told together, keys and addresses refused early."""
+
+from pathlib import Path
+
+import pytest
+
+from central.config import CentralConfig
+from ledger.configuration import Misconfigured, load
+from ledger.signing import SigningKey
+
+KEY = SigningKey.generate("EdDSA").public.encode().hex()
+
+
+def loaded(tmp_path: Path, text: str) -> CentralConfig:
+    path = tmp_path / "central.toml"
+    path.write_text(text)
+    return load(CentralConfig, path, program="central", environ={}).value
+
+
+def test_two_lines_are_enough(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f'origin = "certiflex.example/rome"\nlog_key = "{KEY}"')
+    assert (config.api.host, config.api.port) == ("127.0.0.1", 8080)
+    assert config.verifying_key().encode().hex() == KEY
+    assert config.quarters.tolerance.absolute_wh == 5.0
+
+
+def test_paths_count_from_the_file(tmp_path: Path) -> None:
+    config = loaded(tmp_path, f'origin = "o"\nlog_key = "{KEY}"\n[store]\nevidence = "x/e.db"')
+    assert config.store.evidence == tmp_path / "x" / "e.db"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[api]\nport = 70000", "port must be"),
+        ("[api]\nmax_body_mib = 0", "max_body_mib"),
+        ("[series]\nseal_every_s = 0", "seal_every_s"),
+        ("[series]\ngrace_s = -1", "grace_s"),
+        ("[quarters]\ntolerance_wh = -1.0", "tolerance_wh"),
+        ("[quarters]\ntolerance_pct = -1.0", "tolerance_pct"),
+        ("[clock]\nrate = 0.0", "rate"),
+        ("[store]\ncheck_up_to_mib = -1", "check_up_to_mib"),
+        ("[api]\nhots = 1", "did you mean host"),
+    ],
+)
+def test_each_fault_is_named(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(Misconfigured, match=told):
+        loaded(tmp_path, f'origin = "o"\nlog_key = "{KEY}"\n{text}')
+
+
+@pytest.mark.parametrize("key", ["", "zz", "00", KEY[:-2]])
+def test_a_log_key_must_be_one(tmp_path: Path, key: str) -> None:
+    with pytest.raises(Misconfigured, match="log_key must be a public key"):
+        loaded(tmp_path, f'origin = "o"\nlog_key = "{key}"')
+
+
+def test_faults_are_told_together(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        loaded(tmp_path, 'orign = "o"\n[api]\nport = "x"')
+    assert len(caught.value.faults) >= 3

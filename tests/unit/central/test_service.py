@@ -1,0 +1,93 @@
+"""The process: composed from a file, serving and sealing, refusing what it cannot use."""
+
+import asyncio
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from central.config import ApiConfig, ClockConfig
+from central.errors import DamagedStore
+from central.service import Central, clock_of, opened, serve
+from ledger.errors import Rejected
+from ledger.facts.clock import ScaledClock, SystemClock
+from tests.scd import World, lived_in, world
+
+
+def port_taken() -> socket.socket:
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    return taken
+
+
+def test_the_clock_is_the_machines_unless_told() -> None:
+    class Told:
+        clock = ClockConfig()
+
+    assert isinstance(clock_of(Told()), SystemClock)  # type: ignore[arg-type]
+    Told.clock = ClockConfig(origin_ms=5, rate=2.0)
+    assert clock_of(Told()) == ScaledClock(5, 2.0)  # type: ignore[arg-type]
+
+
+async def test_it_serves_and_seals_until_it_is_stopped(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with lived_in(tmp_path, minutes=2) as made:
+        config = replace(made.central.config, api=ApiConfig(port=port))
+        central = replace(made.central, config=config)
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(central, stop=stop))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            await answered(client)
+        stop.set()
+        await asyncio.wait_for(serving, 10)
+        assert list(made.central.config.store.series.glob("*.parquet"))
+
+
+async def answered(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                answer = await client.get("/health/ready")
+            except httpx.ConnectError:
+                await asyncio.sleep(0.01)
+            else:
+                assert answer.status_code == 200
+                return
+
+
+async def test_an_address_that_is_taken_is_one_clear_error(tmp_path: Path) -> None:
+    with world(tmp_path) as made, port_taken() as taken:
+        central = with_port(made, taken.getsockname()[1])
+        with pytest.raises(Rejected, match=r"api\.port") as caught:
+            await serve(central)
+        assert caught.value.reason == "address_taken"
+
+
+def with_port(made: World, port: int) -> Central:
+    config = replace(made.central.config, api=ApiConfig(port=port))
+    return replace(made.central, config=config)
+
+
+def test_a_damaged_database_is_not_opened(tmp_path: Path) -> None:
+    with lived_in(tmp_path, minutes=20) as made:
+        config = made.central.config
+    with config.store.evidence.open("r+b") as file:
+        file.seek(30 * 4_096)
+        file.write(b"\xff" * 8_192)
+    damaged = config.store.evidence.read_bytes()
+    with pytest.raises(DamagedStore, match="salvage"), opened(config):
+        pass
+    assert config.store.evidence.read_bytes() == damaged
+
+
+def test_a_large_database_is_not_read_through_at_start(tmp_path: Path) -> None:
+    with lived_in(tmp_path, minutes=1) as made:
+        config = made.central.config
+    config = replace(config, store=replace(config.store, check_up_to_mib=0))
+    with opened(config) as central:
+        assert central.evidence.last_arrival() > 0
