@@ -11,7 +11,7 @@ from hil.control import ask
 from hil.demo.central import Central, gateway_status, instant_ms
 from hil.demo.programs import Program
 from hil.demo.screen import Screen
-from hil.demo.stage import House, Stage
+from hil.demo.stage import WINDOW_S, House, Stage
 from hil.demo.witness import Witness
 from ledger.errors import CertiflexError, InvariantBroken, Unavailable
 from ledger.facts.clock import ScaledClock
@@ -117,7 +117,8 @@ class Play:
         await self._sleep_s(75)
         await self.cast.broker.start()
         self._tell("back", "the broker is back; what waited is delivered, newest first")
-        await self._until(self._all_delivered, "nothing waits at the light nodes")
+        last_border_ms = self.clock.now_ms() - WINDOW_S * 1000
+        await self._until(lambda: self._covered(last_border_ms), "nothing waits at the light nodes")
 
         self._tell("fault", "the chain is taken away (kill -9); windows wait")
         await self.cast.chain.kill()
@@ -162,10 +163,6 @@ class Play:
     async def _all_report(self) -> bool:
         nodes = await self._central.nodes()
         return len(nodes) == len(self.cast.nodes) and all(row["next_sequence"] for row in nodes)
-
-    async def _all_delivered(self) -> bool:
-        """Tell whether the evidence of every node reaches up to about a window ago."""
-        return await self._covered(self.clock.now_ms() - 2 * 60_000 - 20_000)
 
     async def _anchored(self, until_ms: int) -> bool:
         """Tell whether every node's evidence up to an instant is in an anchored window."""

@@ -58,10 +58,11 @@ async def _enrol_all(stage: Stage) -> None:
         async with turn:
             await _request(stage, house)
 
-    await asyncio.gather(*map(request, stage.houses))
-    for house in stage.houses:
-        await _node(stage, "add", str(house.folder / "enrolment.request"), house)
-    await asyncio.gather(*(_accept(stage, turn, house) for house in stage.houses))
+    async with asyncio.TaskGroup() as group:
+        requests = [group.create_task(request(house)) for house in stage.houses]
+        for house, requested in zip(stage.houses, requests, strict=True):
+            await requested
+            await _grant(stage, house)
 
 
 async def _request(stage: Stage, house: House) -> None:
@@ -72,17 +73,12 @@ async def _request(stage: Stage, house: House) -> None:
     )
 
 
-async def _node(stage: Stage, verb: str, request: str, house: House) -> None:
-    grant = str(house.folder / "granted.toml")
+async def _grant(stage: Stage, house: House) -> None:
+    """Answer a request where the light node looks for its grant: both are on this machine."""
+    request, grant = (str(house.folder / name) for name in ("enrolment.request", "grant.toml"))
     await _command(
-        stage, "gateway", "node", verb, request, "--grant", grant, *_with(stage, "gateway")
+        stage, "gateway", "node", "add", request, "--grant", grant, *_with(stage, "gateway")
     )
-
-
-async def _accept(stage: Stage, turn: asyncio.Semaphore, house: House) -> None:
-    grant = str(house.folder / "granted.toml")
-    async with turn:
-        await _command(stage, "lightnode", "enroll", "--grant", grant, "-c", str(house.config))
 
 
 async def _command(stage: Stage, *arguments: str) -> str:
