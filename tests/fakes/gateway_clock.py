@@ -1,6 +1,7 @@
 """A clock wound by hand: nobody wakes before somebody winds it."""
 
 import asyncio
+from collections.abc import Callable
 
 
 class HandClock:
@@ -28,3 +29,10 @@ class HandClock:
             self._wound.clear()
             await self._wound.wait()
         self.sleepers -= 1
+
+
+async def until(holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+    """Return as soon as something holds that tasks under test bring about; fail if they do not."""
+    async with asyncio.timeout(timeout_s):
+        while not holds():  # noqa: ASYNC110 -- what is watched rings no bell
+            await asyncio.sleep(0.001)

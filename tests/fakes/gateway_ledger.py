@@ -16,7 +16,7 @@ from ledger.chain.values import (
     Submission,
     Waiting,
 )
-from ledger.errors import Refused, Unavailable
+from ledger.errors import Refused, Rejected, Unavailable
 
 
 @dataclass
@@ -32,6 +32,7 @@ class FakeLedger:
     registry_roots: list[bytes] = field(default_factory=list)
     sent: dict[bytes, Attempt] = field(default_factory=dict)
     included: dict[bytes, int] = field(default_factory=dict)
+    carried_out: dict[object, bytes] = field(default_factory=dict)
     handed_out: set[bytes] = field(default_factory=set)
     calls: int = 0
     lose: int = 0
@@ -45,7 +46,7 @@ class FakeLedger:
         self._reach()
         assert len(log_id) == 32
         if not self.heads:
-            return Head(sequence=0, size=0, root=bytes(32), block_time_s=0)
+            return Head(sequence=0, size=0, root=merkle.EMPTY_ROOT, block_time_s=0)
         last = self.heads[-1]
         return Head(sequence=last.sequence, size=last.size, root=last.root, block_time_s=1)
 
@@ -88,13 +89,11 @@ class FakeLedger:
             assert attempt.tx_hash in self.handed_out, "an attempt that nobody prepared"
             if attempt.tx_hash in self.included:
                 return _final(attempt.tx_hash)
-        if isinstance(order, Submission) and order in self.heads:
-            return _final(hashlib.sha256(repr(order).encode()).digest())
-        if isinstance(order, Submission) and self.heads:
-            last = self.heads[-1]
-            if (last.sequence, last.size, last.root) == (order.sequence, order.size, order.root):
-                return _final(hashlib.sha256(repr(last).encode()).digest())
+        done = self._done(order)
+        if done is not None:
+            return _final(done)
         if not attempts:
+            self._check(order)
             return Prepared(self._prepared(order, next_nonce, now_ms))
         newest = attempts[-1]
         if newest.tx_hash in self.sent:
@@ -114,26 +113,49 @@ class FakeLedger:
         )  # fmt: skip
 
     def _include(self, order: Order, attempt: Attempt) -> None:
+        self._check(order)
         match order:
             case RegistryRoot():
                 self.registry_roots.append(order.root)
             case Submission():
-                self._submit(order)
+                self.heads.append(order)
         self.included[attempt.tx_hash] = len(self.included)
+        self.carried_out[_key(order)] = attempt.tx_hash
 
-    def _submit(self, order: Submission) -> None:
+    def _done(self, order: Order) -> bytes | None:
+        """Return the transaction that carried out an order, whoever sent it."""
+        if isinstance(order, RegistryRoot):
+            is_newest = self.registry_roots[-1:] == [order.root]
+            return self.carried_out.get(_key(order)) if is_newest else None
+        if order.sequence <= len(self.heads) and _key(order) not in self.carried_out:
+            raise Refused("another head stands there", reason="fork")
+        return self.carried_out.get(_key(order))
+
+    def _check(self, order: Order) -> None:
+        """Refuse what the contract would refuse."""
+        if isinstance(order, RegistryRoot):
+            return
         old = self.heads[-1] if self.heads else None
         if order.sequence != (old.sequence if old else 0) + 1:
             raise Refused(f"sequence {order.sequence} is not the next", reason="sequence")
         if order.size <= (old.size if old else 0):
             raise Refused("the log did not grow", reason="not_grown")
-        if old is not None:
+        if old is None:
+            return
+        try:
             merkle.verify_consistency(old.size, old.root, order.size, order.root, order.proof)
-        self.heads.append(order)
+        except Rejected as error:
+            raise Refused("the log does not continue", reason="fork") from error
 
     def _reach(self) -> None:
         if self.is_away:
             raise Unavailable("the ledger is away", where="fake ledger")
+
+
+def _key(order: Order) -> object:
+    if isinstance(order, RegistryRoot):
+        return order.root
+    return order.sequence, order.size, order.root
 
 
 def _final(tx_hash: bytes) -> Final:
