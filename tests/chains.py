@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from gateway.ports import Ledger
 from ledger.merkle import Tree
 from tests.servers import Anvil, Server, free_port
 
@@ -138,7 +139,7 @@ class LedgerChain:
 class Writing:
     """Plays the gateway: keeps attempts, asks again, and never sends anything itself."""
 
-    ledger: "AnchorLedger"
+    ledger: Ledger
     nonce: int | None = None
     now_ms: int = 1_000_000
     attempts: "list[Attempt]" = field(default_factory=list)

@@ -1,7 +1,10 @@
 """The ledger as the gateway sees it: the same on the embedded chain and on a foreign node."""
 
+from collections.abc import Callable
+
 import pytest
 
+from gateway.ports import Ledger
 from ledger.chain.account import Account
 from ledger.chain.values import RegistryRoot, Submission
 from ledger.contract import anchor
@@ -9,35 +12,110 @@ from ledger.errors import Refused, Rejected, Unavailable
 from ledger.merkle import Tree, leaf_hash
 from ledger.receipts import anchored_event
 from tests.chains import LOG, LedgerChain, Writing, stranger, submission
+from tests.fakes.gateway_ledger import FakeLedger
 from tests.servers import free_port
 
 TREE = Tree([leaf_hash(bytes([n])) for n in range(40)])
 _NO_TRANSACTIONS = False
 OTHER = Tree([leaf_hash(bytes([n, n])) for n in range(40)])
 
-
-def test_nothing_is_anchored_at_first(ledger_chain: LedgerChain) -> None:
-    ledger = ledger_chain.ledger()
-    head = ledger.head(LOG)
-    assert (head.sequence, head.size, head.root) == (0, 0, Tree().root())
-    assert ledger.registry_root(LOG) == bytes(32)
-    unknown = ledger.head(bytes(32))
-    assert (unknown.sequence, unknown.size, unknown.block_time_s) == (0, 0, 0)
+Ledgers = Callable[[], Ledger]
 
 
-def test_heads_are_anchored_one_after_the_other(ledger_chain: LedgerChain) -> None:
-    ledger = ledger_chain.ledger()
-    gateway = Writing(ledger)
-    old_size = 0
-    for sequence, size in enumerate((1, 2, 3, 7, 8, 20), start=1):
-        order = submission(TREE, sequence, size, old_size)
-        assert ledger.head(LOG).sequence == sequence - 1
-        final = gateway.final(order)
+class Laws:
+    """What holds for every ledger; each call of `ledgers` connects to the same one again."""
+
+    def test_nothing_is_anchored_at_first(self, ledgers: Ledgers) -> None:
+        ledger = ledgers()
         head = ledger.head(LOG)
-        assert (head.sequence, head.size, head.root) == (sequence, size, TREE.root(size))
-        assert head.block_time_s == final.block_time_s
-        assert 0 < final.gas_used <= 61_000
-        old_size = size
+        assert (head.sequence, head.size, head.root) == (0, 0, Tree().root())
+        assert ledger.registry_root(LOG) == bytes(32)
+
+    def test_heads_are_anchored_one_after_the_other(self, ledgers: Ledgers) -> None:
+        ledger = ledgers()
+        gateway = Writing(ledger)
+        old_size = 0
+        for sequence, size in enumerate((1, 2, 3, 7, 8, 20), start=1):
+            order = submission(TREE, sequence, size, old_size)
+            assert ledger.head(LOG).sequence == sequence - 1
+            final = gateway.final(order)
+            head = ledger.head(LOG)
+            assert (head.sequence, head.size, head.root) == (sequence, size, TREE.root(size))
+            assert head.block_time_s == final.block_time_s
+            assert 0 < final.gas_used <= 61_000
+            old_size = size
+
+    def test_the_registry_root_is_put_there_once(self, ledgers: Ledgers) -> None:
+        order = RegistryRoot(log_id=LOG, root=b"r" * 32)
+        final = Writing(ledgers()).final(order)
+        assert ledgers().registry_root(LOG) == b"r" * 32
+        assert Writing(ledgers()).final(order) == final
+
+    @pytest.mark.parametrize("steps", [1, 2, 3])
+    def test_back_after_any_step_it_goes_on(self, ledgers: Ledgers, steps: int) -> None:
+        order = submission(TREE, 1, 6)
+        gateway = Writing(ledgers())
+        for _ in range(steps):
+            gateway.step(order)
+        back = Writing(ledgers(), nonce=gateway.nonce, attempts=gateway.attempts)
+        assert back.until_final(order).tx_hash == gateway.attempts[0].tx_hash
+        assert len(back.attempts) == 1
+        assert ledgers().head(LOG).sequence == 1
+
+    def test_a_crash_before_an_attempt_is_kept_costs_nothing(self, ledgers: Ledgers) -> None:
+        order = submission(TREE, 1, 6)
+        Writing(ledgers()).step(order)
+        assert ledgers().head(LOG).sequence == 0, "nothing is sent before it is kept"
+        final = Writing(ledgers()).final(order)
+        assert Writing(ledgers()).final(order) == final, "a lost journal finds it again"
+
+    def test_a_lost_journal_finds_older_anchors_too(self, ledgers: Ledgers) -> None:
+        gateway = Writing(ledgers())
+        first = gateway.final(submission(TREE, 1, 6))
+        gateway.final(submission(TREE, 2, 7, 6))
+        assert Writing(ledgers()).final(submission(TREE, 1, 6)) == first
+
+    @pytest.mark.parametrize(
+        ("order", "reason"),
+        [
+            (submission(OTHER, 2, 9, 5), "fork"),
+            (submission(OTHER, 1, 5), "fork"),
+            (submission(TREE, 3, 9, 5), "sequence"),
+            (submission(TREE, 2, 5, 5), "not_grown"),
+            (submission(TREE, 2, 4), "not_grown"),
+        ],
+        ids=["fork", "other head", "gap", "unchanged", "shrunk"],
+    )
+    def test_what_the_contract_refuses(
+        self, ledgers: Ledgers, order: Submission, reason: str
+    ) -> None:
+        Writing(ledgers()).final(submission(TREE, 1, 5))
+        with pytest.raises(Refused) as refused:
+            Writing(ledgers()).final(order)
+        assert refused.value.reason == reason
+        assert ledgers().head(LOG).root == TREE.root(5)
+
+
+class TestChains(Laws):
+    """The embedded chain and a foreign node."""
+
+    @pytest.fixture
+    def ledgers(self, ledger_chain: LedgerChain) -> Ledgers:
+        return ledger_chain.ledger
+
+
+class TestFake(Laws):
+    """The ledger in memory that the gateway's faults are played on."""
+
+    @pytest.fixture
+    def ledgers(self) -> Ledgers:
+        fake = FakeLedger()
+        return lambda: fake
+
+
+def test_a_log_nobody_opened_has_no_head(ledger_chain: LedgerChain) -> None:
+    unknown = ledger_chain.ledger().head(bytes(32))
+    assert (unknown.sequence, unknown.size, unknown.block_time_s) == (0, 0, 0)
 
 
 def test_a_window_is_proved_offline_from_the_block_hash_on(ledger_chain: LedgerChain) -> None:
@@ -65,14 +143,6 @@ def test_no_chain_part_of_what_anchors_nothing(ledger_chain: LedgerChain) -> Non
     assert ledger.chain_part(bytes(32)) is None
 
 
-def test_the_registry_root_is_put_there_once(ledger_chain: LedgerChain) -> None:
-    ledger = ledger_chain.ledger()
-    order = RegistryRoot(log_id=LOG, root=b"r" * 32)
-    final = Writing(ledger).final(order)
-    assert ledger.registry_root(LOG) == b"r" * 32
-    assert Writing(ledger).final(order) == final
-
-
 def test_nothing_is_sent_before_it_is_kept(ledger_chain: LedgerChain) -> None:
     ledger = ledger_chain.ledger()
     gateway = Writing(ledger)
@@ -80,56 +150,6 @@ def test_nothing_is_sent_before_it_is_kept(ledger_chain: LedgerChain) -> None:
     tx_hash = f"0x{gateway.attempts[0].tx_hash.hex()}"
     assert ledger_chain.rpc("eth_getTransactionByHash", tx_hash) is None
     assert ledger.head(LOG).sequence == 0
-
-
-@pytest.mark.parametrize("steps", [1, 2, 3])
-def test_a_gateway_that_comes_back_after_any_step_goes_on(
-    ledger_chain: LedgerChain, steps: int
-) -> None:
-    order = submission(TREE, 1, 6)
-    gateway = Writing(ledger_chain.ledger())
-    for _ in range(steps):
-        gateway.step(order)
-    back = Writing(ledger_chain.ledger(), nonce=gateway.nonce, attempts=gateway.attempts)
-    assert back.until_final(order).tx_hash == gateway.attempts[0].tx_hash
-    assert len(back.attempts) == 1
-    assert ledger_chain.ledger().head(LOG).sequence == 1
-
-
-def test_a_crash_before_an_attempt_is_kept_costs_nothing(ledger_chain: LedgerChain) -> None:
-    order = submission(TREE, 1, 6)
-    Writing(ledger_chain.ledger()).step(order)
-    final = Writing(ledger_chain.ledger()).final(order)
-    assert Writing(ledger_chain.ledger()).final(order) == final, "a lost journal finds it again"
-
-
-def test_a_lost_journal_finds_older_anchors_too(ledger_chain: LedgerChain) -> None:
-    gateway = Writing(ledger_chain.ledger())
-    first = gateway.final(submission(TREE, 1, 6))
-    gateway.final(submission(TREE, 2, 7, 6))
-    assert Writing(ledger_chain.ledger()).final(submission(TREE, 1, 6)) == first
-
-
-@pytest.mark.parametrize(
-    ("order", "reason"),
-    [
-        (submission(OTHER, 2, 9, 5), "fork"),
-        (submission(OTHER, 1, 5), "fork"),
-        (submission(TREE, 3, 9, 5), "sequence"),
-        (submission(TREE, 2, 5, 5), "not_grown"),
-        (submission(TREE, 2, 4), "not_grown"),
-    ],
-    ids=["fork", "other head", "gap", "unchanged", "shrunk"],
-)
-def test_what_the_contract_refuses(
-    ledger_chain: LedgerChain, order: Submission, reason: str
-) -> None:
-    ledger = ledger_chain.ledger()
-    Writing(ledger).final(submission(TREE, 1, 5))
-    with pytest.raises(Refused) as refused:
-        Writing(ledger).final(order)
-    assert refused.value.reason == reason
-    assert ledger.head(LOG).root == TREE.root(5)
 
 
 def test_a_stranger_is_refused(ledger_chain: LedgerChain) -> None:

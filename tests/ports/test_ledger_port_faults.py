@@ -295,7 +295,8 @@ def test_no_chain_part_is_made_of_lies(
 def test_a_node_that_answers_nonsense_counts_as_away(
     ledger_chain: LedgerChain, lies: dict[str, Callable[[Any], Any]]
 ) -> None:
-    gateway = Writing(ledger_chain.ledger())
+    honest = ledger_chain.ledger()
+    gateway = Writing(honest)
     order = submission(TREE, 1, 5)
     gateway.final(order)
     true = endpoint(ledger_chain.url, chain_id=ledger_chain.chain_id, timeout_s=5.0)
@@ -303,7 +304,7 @@ def test_a_node_that_answers_nonsense_counts_as_away(
         [Node(Liar(true, lies))],
         contract=bytes.fromhex(ledger_chain.contract[2:]),
         chain_id=ledger_chain.chain_id,
-        writer=gateway.ledger._writer,
+        writer=honest._writer,
     )
     try:
         with pytest.raises(Unavailable):
