@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from aiomqtt import Client, ProtocolVersion
-
 from ledger import codec, merkle
 from ledger.facts import topics
 from ledger.facts.receipt import Receipt, StoredSegment
@@ -22,6 +20,8 @@ from ledger.signing import (
     SigningKey,
     VerifyingKey,
 )
+from lightnode.mqtt.connection import Connection, ConnectionGone, opened
+from lightnode.mqtt.packets import MQTT_5
 
 ORIGIN = "certiflex.example/edge"
 
@@ -151,33 +151,34 @@ class Gateway:
             f'gateway_key = "{self.key.public.encode().hex()}"\nwindow_s = {window_s}\n'
         )
 
-    async def serve(self, client: Client) -> None:
+    async def serve(self, client: Connection) -> None:
         """Take what comes and give receipts, until the connection ends."""
-        for topic in (topics.SEGMENT_FILTER, topics.BACKFILL_FILTER, topics.LIVE_FILTER):
-            await client.subscribe(topic, qos=1)
-        async for message in client.messages:
-            assert isinstance(message.payload, bytes)
-            lane = str(message.topic).rpartition("/")[2]
-            if lane == "live":
-                self.live.append(codec.decode_record(message.payload))
-                continue
-            received = self.judge.admit(message.payload, lane)
-            if self.generous:
-                topic = topics.receipt_topic(self.judge.node_index)
-                await client.publish(topic, self.receipt(received), qos=1)
-            self.arrived.set()
+        with contextlib.suppress(ConnectionGone):
+            async for message in client.messages():
+                lane = message.topic.rpartition("/")[2]
+                if lane == "live":
+                    self.live.append(codec.decode_record(message.payload))
+                    continue
+                received = self.judge.admit(message.payload, lane)
+                if self.generous:
+                    topic = topics.receipt_topic(self.judge.node_index)
+                    await client.publish(topic, self.receipt(received), qos=1)
+                self.arrived.set()
 
     @contextlib.asynccontextmanager
-    async def connected(self, port: int, *, protocol: str = "5") -> AsyncIterator[None]:
+    async def connected(self, port: int) -> AsyncIterator[None]:
         """Serve on a broker while the block lasts."""
-        version = ProtocolVersion.V5 if protocol == "5" else ProtocolVersion.V311
-        async with Client("127.0.0.1", port, protocol=version) as client:
-            serving = asyncio.create_task(self.serve(client))
-            try:
-                yield
-            finally:
-                serving.cancel()
-                await asyncio.gather(serving, return_exceptions=True)
+        client = await opened("127.0.0.1", port, version=MQTT_5, tls=None, timeout_s=5)
+        await client.log_in("test-gateway", keepalive_s=30, username=None, password=None)
+        for topic in (topics.SEGMENT_FILTER, topics.BACKFILL_FILTER, topics.LIVE_FILTER):
+            assert await client.subscribe(topic, qos=1)
+        serving = asyncio.create_task(self.serve(client))
+        try:
+            yield
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+            await client.close()
 
     async def until_segments(self, count: int, *, timeout_s: float = 20.0) -> None:
         """Wait until so many different segments are here."""

@@ -51,9 +51,7 @@ class Device:
         if function == 3:
             high, low = divmod(self.serial_number, 1 << 16)
             words = {0x2A: high, 0x2C: low, 0xFC00: high, 0xFC01: low}
-            return b"".join(
-                struct.pack(">H", words.get(address + n, 0)) for n in range(count)
-            )
+            return b"".join(struct.pack(">H", words.get(address + n, 0)) for n in range(count))
         image = bytearray(2 * 0x200)
         for place, value in self.floats().items():
             struct.pack_into(">f", image, 2 * place, value)

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiomqtt import Client, ProtocolVersion
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from ledger.errors import Refused, Rejected, Unavailable
 from ledger.facts import topics
@@ -35,17 +36,26 @@ class Bench:
             )
             yield
             return
-        async with Client("127.0.0.1", self.server.port, protocol=ProtocolVersion.V5) as client:
-            await client.subscribe(topics.SEGMENT_FILTER, qos=1)
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        subscribed = asyncio.Event()
+        loop = asyncio.get_running_loop()
 
-            async def serve() -> None:
-                async for message in client.messages:
-                    await client.publish(topics.receipt_topic(3), message.payload, qos=1)
+        def answer(client: Client, _: object, message: MQTTMessage) -> None:
+            client.publish(topics.receipt_topic(3), message.payload, qos=1)
 
-            serving = asyncio.create_task(serve())
-            yield
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
+        def granted(*_: object) -> None:
+            loop.call_soon_threadsafe(subscribed.set)
+
+        client.on_message = answer
+        client.on_subscribe = granted
+        client.connect("127.0.0.1", self.server.port)
+        client.loop_start()
+        client.subscribe(topics.SEGMENT_FILTER, qos=1)
+        async with asyncio.timeout(5):
+            await subscribed.wait()
+        yield
+        client.disconnect()
+        client.loop_stop()
 
     def take_away(self) -> None:
         if isinstance(self.server, MemoryBroker):
