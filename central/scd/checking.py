@@ -11,6 +11,7 @@ that nothing derived from the records can differ from what the node signed:
 """
 
 from collections.abc import Sequence
+from operator import add
 
 from central.scd.quarters import sums_of
 from central.scd.stored import CheckedSegment, LastValue, NamedGap
@@ -19,7 +20,7 @@ from ledger.codec.cbor import reject
 from ledger.errors import Rejected
 from ledger.facts.record import RecordKind
 from ledger.facts.segment import Segment, SegmentHeader, bitmap
-from ledger.merkle import leaf_hash, root
+from ledger.merkle import leaf_hashes, root
 from ledger.signing import payload_of
 
 # An enumeration member is compared ten times as slowly as an integer, and this is a hot path.
@@ -66,8 +67,8 @@ def checked_rows(segment: Segment, header: SegmentHeader) -> tuple[list[Row], li
     """
     if header.count != len(segment.records):
         reject(f"{len(segment.records)} records; the header says {header.count}", "wrong_count")
-    leaves = [leaf_hash(s + r) for s, r in zip(segment.salts, segment.records, strict=True)]
-    if root(leaves) != header.records_root:
+    salted = list(map(add, segment.salts, segment.records))
+    if root(leaf_hashes(salted)) != header.records_root:
         reject("the records' root is not the one in the header", "wrong_root")
     rows = read_rows(segment.records)
     if [row[2] for row in rows] != list(range(header.first_sequence, header.next_sequence)):

@@ -7,10 +7,10 @@ from typing import Any
 
 from central.scd.ports import Evidence, Members
 from central.scd.stored import StoredRegistration
-from ledger.codec import encode_window_leaf
+from ledger.codec import encode_window_leaves
 from ledger.codec.cbor import HASH_BYTES, loads_plain
 from ledger.errors import Rejected
-from ledger.merkle import Tree, leaf_hash, root
+from ledger.merkle import Tree, leaf_hash, leaf_hashes, root
 
 _PAGE = 10_000
 _TREES_KEPT = 16
@@ -41,11 +41,7 @@ def _member(pair: Any) -> tuple[int, list[bytes]]:  # noqa: ANN401 -- checks wha
 
 def window_leaves(window: int, node_count: int, members: Members) -> list[bytes]:
     """Return the leaf hashes of a window: one for each enrolled node, present or absent."""
-    present = dict(members)
-    return [
-        leaf_hash(encode_window_leaf(window, index, present.get(index, ())))
-        for index in range(node_count)
-    ]
+    return leaf_hashes(encode_window_leaves(window, node_count, dict(members)))
 
 
 class RegistryTrail:

@@ -1,6 +1,7 @@
 """Proof bundles out of evidence: whoever holds one needs neither this database nor our word."""
 
 from collections.abc import Sequence
+from operator import add
 
 from central.scd.ingest import read_anchor
 from central.scd.logbook import LogBook
@@ -16,7 +17,7 @@ from ledger.codec import (
 )
 from ledger.errors import Rejected
 from ledger.facts.interval import SLOT_MS, Interval, slot_of
-from ledger.merkle import inclusion_proof, leaf_hash
+from ledger.merkle import inclusion_proof, leaf_hashes
 from ledger.proving import Anchoring, RecordBundle, SpanBundle, encode_bundle
 from ledger.signing import payload_of
 
@@ -48,12 +49,12 @@ class Prover:
                 span = row_span(row)
                 if span is None or not span[0] <= slot < span[1]:
                     continue
-                leaves = map(leaf_hash, _salted(segment.salts, segment.records))
+                leaves = leaf_hashes(list(map(add, segment.salts, segment.records)))
                 registration, anchoring = self._anchoring(stored.entry)
                 return encode_bundle(
                     RecordBundle(
                         record=segment.records[index], salt=segment.salts[index],
-                        segment_path=tuple(inclusion_proof(list(leaves), index)),
+                        segment_path=tuple(inclusion_proof(leaves, index)),
                         signed_header=segment.signed_header, registration=registration,
                         anchoring=anchoring,
                     )
@@ -125,10 +126,6 @@ class Prover:
             checkpoint=note,
             chain_part=chain_part or None,
         )
-
-
-def _salted(salts: Sequence[bytes], records: Sequence[bytes]) -> list[bytes]:
-    return [salt + record for salt, record in zip(salts, records, strict=True)]
 
 
 def _header(body: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,7 +29,13 @@ log = logging.getLogger("central")
 _FEED_PAGE = 10_000
 _NODES_AT_ONCE = 100
 _ROW_GROUP = 122_880
-_PACKED = dict.fromkeys(READINGS.names, "DELTA_BINARY_PACKED")
+
+PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": False,
+    "column_encoding": dict.fromkeys(READINGS.names, "DELTA_BINARY_PACKED"),
+}
+"""How a sealed file is written."""
 
 
 class Sealer:
@@ -163,9 +170,7 @@ class Sealer:
         """Write a file durably; return its rows, and those that no window of the log held yet."""
         fresh = self._directory / f"{name}.new"
         row_count = open_count = 0
-        with pq.ParquetWriter(
-            fresh, READINGS, compression="zstd", use_dictionary=False, column_encoding=_PACKED
-        ) as writer:
+        with pq.ParquetWriter(fresh, READINGS, **PARQUET) as writer:
             for table in tables:
                 writer.write_table(table, row_group_size=_ROW_GROUP)
                 row_count += table.num_rows
