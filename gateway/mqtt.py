@@ -242,7 +242,10 @@ class _Connection:
             if not future.cancel() and not future.cancelled():
                 future.exception()
         self.client.on_disconnect = None
-        self.client.disconnect()
+        if (socket := self.client.socket()) is not None:
+            self.client.disconnect()
+            # Without its loop paho would leave the socket open until it is collected.
+            socket.close()
 
     def _attach(self) -> None:
         socket = self.client.socket()
