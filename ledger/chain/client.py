@@ -7,6 +7,7 @@ again after it was away.
 
 import logging
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Self, TypeVar
 
 from ledger.chain.account import Account
@@ -34,7 +35,7 @@ DEFAULT_CEILING_WEI = 500 * 10**9
 
 
 class AnchorLedger:
-    """The anchor contract on a chain; not safe for several threads at once."""
+    """The anchor contract on a chain; several threads may ask, one question at a time."""
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class AnchorLedger:
         self._writer = writer
         self._checked: set[Node] = set()
         self._away: set[Node] = set()
+        self._lock = Lock()
 
     @classmethod
     def connect(
@@ -163,6 +165,10 @@ class AnchorLedger:
 
     def _ask(self, question: Callable[[Node], T]) -> T:
         """Return the first answer, from the node that answered last on."""
+        with self._lock:
+            return self._first_answer(question)
+
+    def _first_answer(self, question: Callable[[Node], T]) -> T:
         faults: list[CertiflexError] = []
         for node in tuple(self._nodes):
             try:

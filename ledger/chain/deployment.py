@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from eth_abi import abi
 from eth_utils.address import to_checksum_address
@@ -38,22 +39,51 @@ def deploy(
         Rejected: the node is of another chain.
         Refused: the node or the contract said no.
     """
+    with _administration(url, account, chain_id=chain_id, timeout_s=timeout_s) as admin:
+        contract = admin.create(guardian or account.address)
+        for log_id in authorise:
+            admin.run(contract, "setSubmitter(bytes32,address)", log_id, account.address)
+    return to_checksum_address(contract)
+
+
+def administer(
+    url: str,
+    account: Account,
+    contract: bytes,
+    call: tuple[object, ...],
+    *,
+    chain_id: int,
+    timeout_s: float = 60.0,
+) -> None:
+    """Call a function of the contract, its signature first, and wait until it is in a block.
+
+    Raises:
+        Unavailable: the node is away, or the transaction found no block in time.
+        Rejected: the node is of another chain, or has no such contract.
+        Refused: the node or the contract said no.
+    """
+    with _administration(url, account, chain_id=chain_id, timeout_s=timeout_s) as admin:
+        admin.check(contract)
+        admin.run(contract, str(call[0]), *call[1:])
+
+
+@contextmanager
+def _administration(
+    url: str, account: Account, *, chain_id: int, timeout_s: float
+) -> Iterator["Administration"]:
     node = Node(endpoint(url, chain_id=chain_id, timeout_s=timeout_s, founder=account.address))
     try:
-        if node.chain_id() != chain_id:
+        found = node.chain_id()
+        if found != chain_id:
             raise Rejected(
-                f"is chain {node.chain_id()}, expected {chain_id}",
+                f"is chain {found}, expected {chain_id}",
                 where=node.url,
                 remedy="name the right node or chain id",
                 reason="other_chain",
             )
-        admin = Administration(node, account, chain_id=chain_id, timeout_s=timeout_s)
-        contract = admin.create(guardian or account.address)
-        for log_id in authorise:
-            admin.run(contract, "setSubmitter(bytes32,address)", log_id, account.address)
+        yield Administration(node, account, chain_id=chain_id, timeout_s=timeout_s)
     finally:
         node.close()
-    return to_checksum_address(contract)
 
 
 class Administration:
@@ -73,9 +103,24 @@ class Administration:
         """Return the address of a new contract."""
         data = anchor().bytecode + abi.encode(["address"], [guardian])
         contract = self._transact(None, data).contract
-        if contract is None or self._node.code(contract) != anchor().runtime:
-            raise Unavailable("the node made a contract of other code", where=self._node.url)
+        if contract is None:
+            raise Unavailable("the node made no contract", where=self._node.url)
+        self.check(contract)
         return contract
+
+    def check(self, contract: bytes) -> None:
+        """Refuse an address where other code stands than ours.
+
+        Raises:
+            Rejected: `no_contract`.
+        """
+        if self._node.code(contract) != anchor().runtime:
+            raise Rejected(
+                f"has no anchor contract at 0x{contract.hex()}",
+                where=self._node.url,
+                remedy="name the address that `certiflex ledger chain deploy` printed",
+                reason="no_contract",
+            )
 
     def run(self, contract: bytes, function: str, *values: object) -> TxReceipt:
         """Call a function of the contract in a transaction and return its receipt.

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -71,6 +72,7 @@ class HttpEndpoint:
             f":{address.port}" if address.port else ""
         )
         self._address = url
+        self._timeout_s = timeout_s
         self._client = httpx.Client(
             timeout=timeout_s, follow_redirects=False, trust_env=False, http2=False
         )
@@ -80,9 +82,10 @@ class HttpEndpoint:
         """Return the result of one request."""
         number = next(self._numbers)
         asked = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        deadline_s = time.monotonic() + 2 * self._timeout_s
         try:
             with self._client.stream("POST", self._address, json=asked) as response:
-                body = b"".join(_limited(response, self.url))
+                body = b"".join(_limited(response, self.url, deadline_s))
                 status = response.status_code
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise Unavailable(
@@ -146,12 +149,15 @@ def endpoint(url: str, *, chain_id: int, timeout_s: float, founder: str | None =
     return HttpEndpoint(url, timeout_s=timeout_s)
 
 
-def _limited(response: httpx.Response, url: str) -> Iterator[bytes]:
+def _limited(response: httpx.Response, url: str, deadline_s: float) -> Iterator[bytes]:
+    """Yield a body that is neither endless nor given out drop by drop."""
     received_bytes = 0
     for chunk in response.iter_bytes():
         received_bytes += len(chunk)
         if received_bytes > _MAX_ANSWER_BYTES:
             raise Unavailable(f"an answer above {_MAX_ANSWER_BYTES} bytes", where=url)
+        if time.monotonic() > deadline_s:
+            raise Unavailable("an answer that takes too long", where=url)
         yield chunk
 
 

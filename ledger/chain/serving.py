@@ -114,13 +114,29 @@ def add_verbs(ledger: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     show = command.subcommand(keys, "show", "print the address of a key file", _show_account)
     show.add_argument("file", type=Path, metavar="FILE")
     deploy = command.subcommand(verbs, "deploy", "put the contract on a chain", _deploy)
-    deploy.add_argument("--url", required=True, help="where the chain speaks JSON-RPC")
-    deploy.add_argument("--key", type=Path, required=True, metavar="FILE", help="account key")
-    deploy.add_argument("--chain-id", type=_chain_id, default=CHAIN_ID)
+    _add_account(deploy)
     deploy.add_argument(
         "--origin", action="append", default=[], help="a log that this account may submit to"
     )
     deploy.add_argument("--guardian", metavar="ADDRESS", help="who may pause; default: the account")
+    for name, purpose in {
+        "pause": "stop all writing to a log, as guardian or admin",
+        "resume": "let a paused log go on, as admin",
+        "submitter": "name the only account that may write to a log, as admin",
+    }.items():
+        verb = command.subcommand(verbs, name, purpose, _administer)
+        verb.set_defaults(function=name)
+        _add_account(verb)
+        verb.add_argument("--contract", type=_address, required=True, metavar="ADDRESS")
+        verb.add_argument("--origin", required=True, help="name of the log")
+        if name == "submitter":
+            verb.add_argument("submitter", type=_address, metavar="ADDRESS")
+
+
+def _add_account(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--url", required=True, help="where the chain speaks JSON-RPC")
+    verb.add_argument("--key", type=Path, required=True, metavar="FILE", help="account key")
+    verb.add_argument("--chain-id", type=_chain_id, default=CHAIN_ID)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -146,10 +162,13 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _clock(arguments: argparse.Namespace) -> Clock:
-    if arguments.clock_origin_ms is None and arguments.clock_rate is None:
+    origin_ms, rate = arguments.clock_origin_ms, arguments.clock_rate
+    if origin_ms is None and rate is None:
         return SystemClock()
-    origin_ms = 0 if arguments.clock_origin_ms is None else arguments.clock_origin_ms
-    rate = 1.0 if arguments.clock_rate is None else arguments.clock_rate
+    if origin_ms is None or rate is None:
+        raise Rejected(
+            "a scaled clock needs --clock-origin-ms and --clock-rate", reason="configuration"
+        )
     try:
         return ScaledClock(origin_ms, rate)
     except ValueError as error:
@@ -236,6 +255,29 @@ def _deploy(arguments: argparse.Namespace) -> int:
         command.show({"contract": address, "chain_id": arguments.chain_id}, "chain-contract")
     else:
         sys.stdout.write(f"{address}\n")
+    return command.Exit.OK
+
+
+def _administer(arguments: argparse.Namespace) -> int:
+    from ledger.chain.account import Account  # noqa: PLC0415 -- as in _serve
+    from ledger.chain.deployment import administer  # noqa: PLC0415
+
+    function, values = {
+        "pause": ("pause(bytes32)", []),
+        "resume": ("resume(bytes32)", []),
+        "submitter": ("setSubmitter(bytes32,address)", [getattr(arguments, "submitter", b"")]),
+    }[arguments.function]
+    account = Account.load(arguments.key)
+    if arguments.dry_run:
+        return command.Exit.OK
+    administer(
+        arguments.url,
+        account,
+        arguments.contract,
+        (function, log_id(arguments.origin), *values),
+        chain_id=arguments.chain_id,
+        timeout_s=arguments.timeout,
+    )
     return command.Exit.OK
 
 

@@ -96,6 +96,6 @@ def test_code_that_is_not_ours_is_noticed() -> None:
 
     true = admin._node._endpoint.request
     admin._node._endpoint.request = request  # type: ignore[method-assign]
-    with pytest.raises(Unavailable, match="other code"):
+    with pytest.raises(Rejected, match="no anchor contract"):
         admin.create(OWNER.address)
     assert anchor().runtime != b"\x60\x01"

@@ -10,10 +10,11 @@ import httpx
 import pytest
 
 from ledger.__main__ import main
-from tests.chains import EmbeddedServer, LedgerChain, account
+from tests.chains import EmbeddedServer, LedgerChain, account, stranger
 from tests.servers import free_port
 
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+STRANGER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
 
 @dataclass
@@ -87,7 +88,10 @@ def test_wrong_arguments_are_told(tmp_path: Path, refused: Refused) -> None:
     ):
         assert arguments[1] in refused("serve", "--path", path, *arguments, status=2)
     assert "--path" in refused("serve", status=2)
-    assert "rate" in refused("serve", "--path", path, "--clock-rate", "0", status=2)
+    assert "rate" in refused(
+        "serve", "--path", path, "--clock-origin-ms", "0", "--clock-rate", "0", status=2
+    )
+    assert "--clock-origin-ms" in refused("serve", "--path", path, "--clock-rate", "2", status=2)
     assert not (tmp_path / "chain").exists()
 
 
@@ -105,7 +109,7 @@ def test_deploying_without_chain_or_key_is_told(tmp_path: Path, refused: Refused
 def test_a_served_chain_from_start_to_end(tmp_path: Path, typed: Typed, refused: Refused) -> None:
     key = tmp_path / "account.key"
     account().save(key)
-    with EmbeddedServer(tmp_path, [ADDRESS]) as server:
+    with EmbeddedServer(tmp_path, [ADDRESS, STRANGER]) as server:
         ready = server.log.read_text()
         assert server.url in ready
         deployed = typed(
@@ -115,6 +119,7 @@ def test_a_served_chain_from_start_to_end(tmp_path: Path, typed: Typed, refused:
         told = json.loads(deployed.stdout)
         assert told["schema"] == "certiflex/chain-contract/v1"
         assert told["contract"].startswith("0x")
+        by_hand(server, key, told["contract"], typed, refused)
         other = ["deploy", "--url", server.url, "--key", str(key), "--chain-id", "1"]
         assert "expected 1" in refused(*other, status=2)
         taken = ["serve", "--path", str(tmp_path / "other"), "--port", str(server.port)]
@@ -123,6 +128,24 @@ def test_a_served_chain_from_start_to_end(tmp_path: Path, typed: Typed, refused:
         assert "another process" in refused(*same, status=2)
         over_http(server.url)
     assert "Traceback" not in server.log.read_text()
+
+
+def by_hand(
+    server: EmbeddedServer, key: Path, contract: str, typed: Typed, refused: Refused
+) -> None:
+    """Pause, resume and hand over a log, as guardian and admin do."""
+    where = ["--url", server.url, "--key", str(key), "--chain-id", str(server.chain_id)]
+    log = [*where, "--contract", contract, "--origin", "certiflex.example/x"]
+    for verb in (["pause"], ["resume"], ["submitter", STRANGER]):
+        assert typed(*verb, *log).returncode == 0
+    assert "no anchor contract" in refused(
+        "pause", *where, "--contract", STRANGER, "--origin", "x", status=2
+    )
+    other_key = key.with_name("other.key")
+    stranger().save(other_key)
+    as_stranger = [str(other_key) if one == str(key) else one for one in log]
+    assert "not guardian" in refused("pause", *as_stranger, status=4)
+    assert "not admin" in refused("resume", *as_stranger, status=4)
 
 
 def over_http(url: str) -> None:
