@@ -330,9 +330,8 @@ def _journal(config: GatewayConfig) -> Iterator[Journal]:
 @contextmanager
 def _enrolment(arguments: argparse.Namespace) -> Iterator[Enrolment]:
     config = _load(arguments).value
-    key = gateway_key(config).public
     with _journal(config) as journal:
-        yield Enrolment(config, journal, key)
+        yield Enrolment(config, journal, gateway_key(config).public)
 
 
 def _plain(value: object) -> object:

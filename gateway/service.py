@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from typing import Any
 
 from gateway.anchoring import Anchorer
@@ -51,7 +52,7 @@ class Gateway:
     ) -> None:
         self._config = config
         self._journal = journal
-        self._uplink = uplink
+        self.uplink = uplink
         self._tally = Tally()
         self._keyring = Keyring()
         clock = clock_of(config)
@@ -132,7 +133,7 @@ class Gateway:
         await asyncio.to_thread(self._follower.follow)
         tasks: dict[str, Callable[[], Awaitable[None]]] = {
             "registry": self._follower.run,
-            "uplink": self._uplink.run,
+            "uplink": self.uplink.run,
             "intake": self._intake.run,
             "live": self._live.run,
             "forward": self._forwarder.run,
@@ -163,7 +164,7 @@ class Gateway:
             "readings_admitted": tally.readings_admitted,
             "duplicates": tally.duplicates,
             "contradictions": tally.contradictions,
-            "let_go": tally.let_go + self._uplink.let_go,
+            "let_go": tally.let_go + self.uplink.let_go,
             "segments_stored": tally.segments_stored,
             "receipts": tally.receipts,
             "live_records": tally.live_records,
@@ -172,7 +173,7 @@ class Gateway:
             "backlog_segments": self._journal.segments.backlog(),
             **self._journal.windows.tally(),
             "peers": {
-                "broker": self._uplink.is_connected,
+                "broker": self.uplink.is_connected,
                 "central": not self._forwarder.patience.is_away
                 and not self._certifier.patience.is_away,
                 "ledger": not self._anchorer.patience.is_away,
@@ -192,31 +193,27 @@ async def serve(config: GatewayConfig, *, ready: Callable[[], None] = lambda: No
         InvariantBroken: what is kept contradicts itself; nothing goes on.
     """
     key, token = gateway_key(config), token_of(config)
-    ledger = connect_ledger(config)
-    central_config = config.central
-    with take_alone(config.journal_file), ThreadPoolExecutor(
-        config.verify_threads, thread_name_prefix="verify"
-    ) as executor:  # fmt: skip
+    async with AsyncExitStack() as stack:
+        stack.enter_context(take_alone(config.journal_file))
+        ledger = connect_ledger(config)
+        stack.callback(ledger.close)
         journal = open_journal(config)
-        try:
-            async with CentralHttp(
-                central_config.url, token=token, timeout_s=central_config.timeout_s
-            ) as central:
-                gateway = Gateway(
-                    config,
-                    journal=journal,
-                    uplink=MqttUplink(config.broker),
-                    central=central,
-                    ledger=ledger,
-                    key=key,
-                    window_log=Log(config.log_dir, config.origin, key.public),
-                    executor=executor,
-                )
-                ready()
-                await _until_told(gateway.run)
-        finally:
-            journal.close()
-            await asyncio.to_thread(ledger.close)
+        stack.callback(journal.close)
+        executor = ThreadPoolExecutor(config.verify_threads, thread_name_prefix="verify")
+        stack.enter_context(executor)
+        central = CentralHttp(config.central.url, token=token, timeout_s=config.central.timeout_s)
+        gateway = Gateway(
+            config,
+            journal=journal,
+            uplink=MqttUplink(config.broker),
+            central=await stack.enter_async_context(central),
+            ledger=ledger,
+            key=key,
+            window_log=Log(config.log_dir, config.origin, key.public),
+            executor=executor,
+        )
+        ready()
+        await _until_told(gateway.run)
 
 
 async def _named(run: Callable[[], Awaitable[None]]) -> None:
