@@ -14,8 +14,9 @@ from central.config import CentralConfig
 from central.scd.audit import Finding, audit
 from central.scd.rebuilding import rebuild, salvage
 from central.scd.roles import ALWAYS, EVERY_POD, Grant, Role
-from central.service import Central, opened, serve
-from ledger.command import Exit, parser, run, show, subcommand
+from central.service import Central, opened, run
+from ledger import command
+from ledger.command import Exit, parser, show, subcommand
 from ledger.configuration import Loaded, load, schema, shown
 from ledger.errors import Rejected
 from ledger.facts.interval import Interval
@@ -53,13 +54,13 @@ def main(argv: Sequence[str]) -> int:
     told = subcommand(config, "show", "show every setting", _show)
     told.add_argument("--origin", action="store_true", help="and where its value comes from")
     subcommand(config, "schema", "print the JSON Schema of the file", _schema)
-    return run(made, argv)
+    return command.run(made, argv)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
     with _opened(arguments) as central:
         if not arguments.dry_run:
-            asyncio.run(serve(central))
+            asyncio.run(run(central))
     return Exit.OK
 
 

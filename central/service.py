@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,15 +110,28 @@ def opened(
         database.close()
 
 
-async def serve(central: Central, *, stop: asyncio.Event | None = None) -> None:
-    """Serve the API and seal what is over, until the process, or `stop`, says to stop.
+async def run(central: Central) -> None:
+    """Serve until the process is told to stop; requests under way are answered first.
 
     Raises:
-        Unavailable: the address cannot be bound.
+        Rejected: the address cannot be listened on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(central, stop)
+
+
+async def serve(central: Central, stop: asyncio.Event) -> None:
+    """Serve the API and seal what is over, until told to stop.
+
+    Raises:
+        Rejected: the address cannot be listened on.
     """
     api = central.config.api
     listening = _bound(api.host, api.port)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             application(central.services()), log_config=None, access_log=False,
             timeout_graceful_shutdown=_GRACEFUL_S, server_header=False,
@@ -126,12 +140,18 @@ async def serve(central: Central, *, stop: asyncio.Event | None = None) -> None:
     host, port = listening.getsockname()[:2]
     log.info("central.serving", extra={"url": f"http://{host}:{port}"})
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_seal(central))]
-        if stop is not None:
-            tasks.append(group.create_task(_stopped(server, stop)))
+        tasks = [group.create_task(_seal(central)), group.create_task(_stopped(server, stop))]
         await server.serve(sockets=[listening])
         for task in tasks:
             task.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals to whoever runs the process."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 async def _stopped(server: uvicorn.Server, stop: asyncio.Event) -> None:

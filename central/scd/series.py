@@ -34,6 +34,7 @@ SERIES = pa.schema([*list(READINGS)[:-1], pa.field("state", pa.string(), nullabl
 
 _QUERIES = Path(__file__).parent / "queries"
 _READINGS_SQL = (_QUERIES / "readings.sql").read_text()
+_SETTLED_SQL = (_QUERIES / "readings_settled.sql").read_text()
 _QUARTERS_SQL = (_QUERIES / "quarters.sql").read_text()
 _ROWS_AT_ONCE = 2_000_000
 _SPANS = pa.schema(
@@ -118,16 +119,18 @@ class Series:
     def _part(self, nodes: list[int], interval: Interval, anchored_count: int) -> pa.Table:
         manifest = read_manifest(self._directory)
         files = self._files(manifest, interval)
-        disputed = self._evidence.disputed_entries()
+        disputed = [e for e in self._evidence.disputed_entries() if e.node_index in nodes]
+        unplaced = self._open_entries(nodes, interval, manifest)
         with self._engine.cursor() as cursor:
             self._view(cursor, "whole", files.whole)
             self._view(cursor, "partial", files.partial)
             cursor.register("late", self._late(nodes, interval, manifest))
-            cursor.register("placed", _spans(self._open_entries(nodes, interval, manifest)))
-            cursor.register("disputed", _spans(disputed))
+            if unplaced or disputed:
+                cursor.register("placed", _spans(unplaced))
+                cursor.register("disputed", _spans(disputed))
             return self._ask(
                 cursor,
-                _READINGS_SQL,
+                _READINGS_SQL if unplaced or disputed else _SETTLED_SQL,
                 {
                     "from_ms": interval.start_ms, "to_ms": interval.end_ms, "nodes": nodes,
                     "first_node": nodes[0], "last_node": nodes[-1],

@@ -1,7 +1,10 @@
 """The process: composed from a file, serving and sealing, refusing what it cannot use."""
 
 import asyncio
+import signal
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from central.service import Central, clock_of, opened, serve
 from ledger.errors import Rejected
 from ledger.facts.clock import ScaledClock, SystemClock
 from tests.scd import World, lived_in, world
+
+ROOT = Path(__file__).parents[3]
 
 
 def port_taken() -> socket.socket:
@@ -40,7 +45,7 @@ async def test_it_serves_and_seals_until_it_is_stopped(tmp_path: Path) -> None:
         config = replace(made.central.config, api=ApiConfig(port=port))
         central = replace(made.central, config=config)
         stop = asyncio.Event()
-        serving = asyncio.create_task(serve(central, stop=stop))
+        serving = asyncio.create_task(serve(central, stop))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             await answered(client)
         stop.set()
@@ -64,13 +69,30 @@ async def test_an_address_that_is_taken_is_one_clear_error(tmp_path: Path) -> No
     with world(tmp_path) as made, port_taken() as taken:
         central = with_port(made, taken.getsockname()[1])
         with pytest.raises(Rejected, match=r"api\.port") as caught:
-            await serve(central)
+            await serve(central, asyncio.Event())
         assert caught.value.reason == "address_taken"
 
 
 def with_port(made: World, port: int) -> Central:
     config = replace(made.central.config, api=ApiConfig(port=port))
     return replace(made.central, config=config)
+
+
+def test_told_to_stop_it_ends_well(tmp_path: Path) -> None:
+    with lived_in(tmp_path, minutes=1) as made:
+        config = made.central.config
+    file = tmp_path / "central.toml"
+    file.write_text(
+        f'origin = "{config.origin}"\nlog_key = "{config.log_key}"\n[store]\n'
+        'evidence = "evidence.db"\nseries = "series"\n[api]\nport = 0\n'
+    )
+    command = [sys.executable, "-m", "central", "serve", "-c", str(file)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stderr is not None
+        assert "central.serving" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert (process.returncode, "Traceback" in rest) == (0, False)
 
 
 def test_a_damaged_database_is_not_opened(tmp_path: Path) -> None:
