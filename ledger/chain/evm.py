@@ -7,15 +7,12 @@ block before, as Ethereum demands.
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self, cast
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, utils
 from eth.abc import (
     BlockAPI,
     BlockHeaderAPI,
@@ -38,6 +35,7 @@ from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException
 
 from ledger import rlp, trie
+from ledger.chain.p256 import P256_ADDRESS, p256_verify
 from ledger.chain.store import ChainStore, Event, EventFilter
 from ledger.errors import Refused, Rejected
 from ledger.keccak import keccak256
@@ -47,43 +45,16 @@ log = logging.getLogger("ledger")
 GAS_LIMIT = 30_000_000
 FUNDED_WEI = 10_000 * 10**18
 FIRST_BASE_FEE_WEI = 1_000_000_000
-_P256_ADDRESS = Address((0x100).to_bytes(20, "big"))
-_P256_GAS = 6_900
-_P256_INPUT_BYTES = 160
 _TRANSACTION_TYPES = (1, 2)
 _FIRST_LEGACY = 0xC0
 _MOST_EVENTS = 10_000
 _MARGIN_GAS = 500
 
 
-def p256_verify(computation: ComputationAPI) -> ComputationAPI:
-    """Run the precompile at 0x100: one word, 1, if a P-256 signature is good, nothing if not.
-
-    Source: EIP-7951.
-    """
-    computation.consume_gas(_P256_GAS, reason="P-256 precompile")
-    given = bytes(computation.msg.data)
-    computation.output = bytes(31) + b"\x01" if _is_p256_signature(given) else b""
-    return computation
-
-
-def _is_p256_signature(given: bytes) -> bool:
-    if len(given) != _P256_INPUT_BYTES:
-        return False
-    r, s, x, y = (int.from_bytes(given[at : at + 32], "big") for at in (32, 64, 96, 128))
-    try:
-        key = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
-        signature = utils.encode_dss_signature(r, s)
-        key.verify(signature, given[:32], ec.ECDSA(utils.Prehashed(hashes.SHA256())))
-    except (ValueError, InvalidSignature):
-        return False
-    return True
-
-
 class _Computation(PragueComputation):
     _precompiles = {  # noqa: RUF012 -- py-evm's own way
         **PragueComputation.get_precompiles(),
-        _P256_ADDRESS: p256_verify,
+        P256_ADDRESS: p256_verify,
     }
 
 
@@ -218,7 +189,8 @@ class EmbeddedChain:
             self._check(chain, transaction)
             with self._store.block():
                 try:
-                    result, receipts, _ = chain.mine_all([transaction])
+                    with _shallow():
+                        result, receipts, _ = chain.mine_all([transaction])
                 except (ValidationError, VMError) as error:
                     raise Refused(str(error), reason="invalid") from error
                 header = result.imported_block.header
@@ -236,16 +208,17 @@ class EmbeddedChain:
             raise Refused("a call needs an address", reason="invalid")
         with self._lock:
             machine = self._chain().get_vm(at)
-            computation = machine.execute_bytecode(
-                origin=Address(call.sender),
-                gas_price=0,
-                gas=min(call.gas, GAS_LIMIT),
-                to=Address(call.to),
-                sender=Address(call.sender),
-                value=call.value_wei,
-                data=call.data,
-                code=machine.state.get_code(Address(call.to)),
-            )
+            with _shallow():
+                computation = machine.execute_bytecode(
+                    origin=Address(call.sender),
+                    gas_price=0,
+                    gas=min(call.gas, GAS_LIMIT),
+                    to=Address(call.to),
+                    sender=Address(call.sender),
+                    value=call.value_wei,
+                    data=call.data,
+                    code=machine.state.get_code(Address(call.to)),
+                )
             _raise_if_failed(computation)
             return bytes(computation.output)
 
@@ -266,7 +239,7 @@ class EmbeddedChain:
                 data=call.data,
             )
             try:
-                with machine.in_costless_state() as state:
+                with _shallow(), machine.in_costless_state() as state:
                     return _estimated_gas(state, transaction, call.sender)
             except Revert as error:
                 raise Reverted("execution reverted", _output(error)) from error
@@ -390,6 +363,15 @@ class EmbeddedChain:
         cost_wei = transaction.gas * transaction.max_fee_per_gas + transaction.value
         if state.get_balance(transaction.sender) < cost_wei:
             raise Refused("insufficient funds for gas * price + value", reason="funds")
+
+
+@contextlib.contextmanager
+def _shallow() -> Iterator[None]:
+    """Refuse contracts that call themselves deeper than this Python can follow."""
+    try:
+        yield
+    except RecursionError as error:
+        raise Refused("calls nested too deep for this chain", reason="depth") from error
 
 
 def _estimated_gas(state: StateAPI, transaction: UnsignedTransactionAPI, sender: bytes) -> int:

@@ -26,6 +26,8 @@ log = logging.getLogger("ledger")
 
 CHAIN_ID = 2742
 MAX_REQUEST_BYTES = 1 << 20
+_MOST_DROPPED_BYTES = 16 << 20
+_CHUNK_BYTES = 1 << 16
 _ADDRESS_BYTES = 20
 _IDLE_TIMEOUT_S = 60.0
 
@@ -61,8 +63,16 @@ class _Handler(BaseHTTPRequestHandler):
         log.debug("chain.http", extra={"said": format % args})
 
     def _refuse(self, status: int, why: str) -> None:
+        self._drop_body()
         self.close_connection = True
         self._reply(status, json.dumps({"error": why}).encode())
+
+    def _drop_body(self) -> None:
+        """Read past a body that is not wanted: closed before it, the peer would miss the answer."""
+        length = self.headers.get("Content-Length", "")
+        left_bytes = min(int(length), _MOST_DROPPED_BYTES) if length.isdecimal() else 0
+        while left_bytes > 0 and (read := self.rfile.read(min(left_bytes, _CHUNK_BYTES))):
+            left_bytes -= len(read)
 
     def _reply(self, status: int, body: bytes) -> None:
         self.send_response(status)

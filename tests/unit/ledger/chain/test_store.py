@@ -118,7 +118,7 @@ def test_a_damaged_store_is_told(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:4096] + bytes([0xFF]) * (path.stat().st_size - 4096))
     with pytest.raises(InvariantBroken):
-        _ = ChainStore(tmp_path)[(5).to_bytes(32, "big")]
+        read_again(tmp_path)
 
 
 def test_a_directory_that_cannot_be_is_told(tmp_path: Path) -> None:
@@ -138,3 +138,8 @@ def test_a_full_disk_loses_the_block_and_nothing_else(tmp_path: Path) -> None:
     assert store[b"k"] == b"v"
     assert b"large" not in store
     store.close()
+
+
+def read_again(directory: Path) -> bytes:
+    with contextlib.closing(ChainStore(directory)) as store:
+        return store[(5).to_bytes(32, "big")]
