@@ -88,7 +88,7 @@ def _audit(arguments: argparse.Namespace) -> int:
                "windows": report.window_count, "seconds": round(report.duration_s, 3)}  # fmt: skip
     if arguments.json:
         found = [_finding(finding) for finding in report.findings]
-        show({**figures, "findings": found}, "scd-audit")
+        show({**figures, "finding_count": report.finding_count, "findings": found}, "scd-audit")
     else:
         for finding in report.findings:
             print(finding)

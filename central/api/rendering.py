@@ -1,7 +1,6 @@
 """One Arrow table, told as JSON, CSV, Parquet or an Arrow stream, as the client likes it."""
 
 import json
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -73,11 +72,6 @@ def rendered(
     if told_as is Format.CSV:
         media_type += "; charset=utf-8; header=present"
     return Response(body, 200, headers, media_type)
-
-
-def timestamps(values_ms: Iterable[int]) -> pa.Array:
-    """Return instants [ms since 1970, UTC] as an Arrow column."""
-    return pa.array(values_ms, pa.timestamp("ms", "UTC"))
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:

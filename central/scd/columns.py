@@ -35,9 +35,6 @@ READINGS = pa.schema(
 )
 """One reading of the series; `log_window` is None where the log did not hold it yet."""
 
-VALUES = tuple(READINGS.names[3:-1])
-"""The columns that a meter or its node gave: what can be asked for by name."""
-
 _PHASES = 3
 
 

@@ -86,7 +86,6 @@ _KINDS = {
 _quarter_row = _columns(schema.quarter)
 _gap_row = _columns(schema.gap)
 _last_value_row = _columns(schema.last_value)
-_watermark_row = _columns(schema.watermark)
 
 
 class SqliteEvidence(EvidenceLookup):
@@ -239,27 +238,26 @@ class Batch:
 
     def _advance(self, stored: Sequence[CheckedSegment]) -> None:
         counts = {(s.node_index, s.first_sequence): s.record_count for s in stored}
-        reach: dict[int, Watermark] = {}
+        reach = {n: (mark.end_sequence, mark.end_slot) for n, mark in self._marks.items()}
         for segment in stored:
-            mark = reach.get(segment.node_index) or self._marks.get(segment.node_index)
-            reach[segment.node_index] = Watermark(
-                node_index=segment.node_index,
-                next_sequence=mark.next_sequence if mark else 0,
-                end_sequence=max(segment.next_sequence, mark.end_sequence if mark else 0),
-                end_slot=max(segment.end_slot, mark.end_slot if mark else 0),
-                arrived_ms=self._arrived_ms,
+            end_sequence, end_slot = reach.get(segment.node_index, (0, 0))
+            reach[segment.node_index] = (
+                max(segment.next_sequence, end_sequence),
+                max(segment.end_slot, end_slot),
             )
         rows = [
-            (node, self._contiguous(mark, counts), mark.end_sequence, mark.end_slot,
-             mark.arrived_ms)
-            for node, mark in reach.items()
-        ]  # fmt: skip
+            (node, self._contiguous(node, reach[node][0], counts), *reach[node], self._arrived_ms)
+            for node in {segment.node_index for segment in stored}
+        ]
         _many(self._connection, _SET_WATERMARK, rows)
 
-    def _contiguous(self, mark: Watermark, counts: dict[tuple[int, int], int]) -> int:
-        sequence = mark.next_sequence
-        while sequence < mark.end_sequence:
-            place = (mark.node_index, sequence)
+    def _contiguous(
+        self, node_index: int, end_sequence: int, counts: dict[tuple[int, int], int]
+    ) -> int:
+        mark = self._marks.get(node_index)
+        sequence = mark.next_sequence if mark else 0
+        while sequence < end_sequence:
+            place = (node_index, sequence)
             count = counts.get(place)
             if count is None:
                 count = self._connection.exec_driver_sql(_COUNT_AT, place).scalar()

@@ -12,12 +12,12 @@
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from central.scd.stored import CheckedSegment, Outcome
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Extent:
+class Extent(NamedTuple):
     """The sequences `[first_sequence, next_sequence)` and the header that vouches for them."""
 
     first_sequence: int

@@ -19,7 +19,6 @@ from ledger.codec import Row
 from ledger.facts.interval import QUARTER_MS, SLOT_MS, Interval
 
 SLOT_S = SLOT_MS // 1000
-QUARTER_S = QUARTER_MS // 1000
 WS_PER_WH = 3600
 
 _SLOT, _POWER, _IMPORT, _EXPORT, _QUALITY = 3, 6, 11, 12, 13

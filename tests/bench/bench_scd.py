@@ -27,7 +27,7 @@ from tests.segments import FIRST_MS, ORIGIN, TestNode, lively
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
-_CALL = 100
+_CALL = 500
 _DAY = Interval(FIRST_MS, FIRST_MS + DAY_MS)
 _ROW_TABLE = """
 CREATE TABLE reading (
@@ -73,7 +73,7 @@ def insert(connection: sqlite3.Connection, rows: Sequence[tuple[int | None, ...]
     connection.execute("COMMIT")
 
 
-@pytest.mark.parametrize("segments", [1_000, 4_000, 16_000])
+@pytest.mark.parametrize("segments", [2_000, 8_000, 16_000])
 def test_into_the_durable_store(figures: Figures, tmp_path: Path, segments: int) -> None:
     prepared = bodies(segments)
     checked = [check(body, ORIGIN) for body in prepared]
@@ -106,7 +106,7 @@ def test_into_the_durable_store(figures: Figures, tmp_path: Path, segments: int)
             subject="SCD: into the durable store", size=f"{readings:,} readings",
             unit="readings/s", ours=readings / ours_s, peer=readings / naive_s,
             peer_name="one row for each reading, executemany", reach="100,000 readings/s",
-            note="Signed segments of 15 readings, 100 in a transaction, with watermark, last "
+            note="Signed segments of 15 readings, 500 in a transaction, with watermark, last "
             "value, gaps and quarter-hours; both with WAL and synchronous=FULL",
         )
     )  # fmt: skip
@@ -122,7 +122,7 @@ def test_into_the_durable_store(figures: Figures, tmp_path: Path, segments: int)
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("segments", [1_000, 4_000, 16_000])
+@pytest.mark.parametrize("segments", [2_000, 8_000, 16_000])
 def test_checked_and_stored(figures: Figures, tmp_path: Path, segments: int) -> None:
     prepared = bodies(segments)
     with world(tmp_path, node_count=20) as made:

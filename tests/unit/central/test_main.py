@@ -56,6 +56,7 @@ def test_an_audit_is_clean_or_names_the_row(file: Path, capsys: Told) -> None:
     report = json.loads(out)
     assert (status, report["schema"]) == (1, "certiflex/scd-audit/v1")
     (finding,) = report["findings"]
+    assert report["finding_count"] == 1
     assert (finding["table"], finding["row"], finding["column"]) == (
         "last_value", "node 2", "power_w",
     )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from central.scd import schema
 from central.scd.checking import check
-from central.scd.columns import READINGS, VALUES, readings_table
+from central.scd.columns import READINGS, readings_table
 from central.scd.evidence import SqliteEvidence
 from central.scd.live import LiveBoard
 from central.scd.logbook import LogBook, RegistryTrail, read_window, window_leaves
@@ -42,7 +42,6 @@ def test_rows_become_columns_with_one_or_three_phases() -> None:
     assert table.column("node_index").to_pylist() == [0] * 15 + [1] * 15
     assert table.column("voltage_l3_mv").to_pylist() == [None] * 15 + [230_100] * 15
     assert table.column("time_ms").to_pylist()[1] == FIRST_MS + 4_012
-    assert set(VALUES) < set(READINGS.names)
 
 
 def test_no_reading_is_an_empty_table() -> None:
