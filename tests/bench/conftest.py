@@ -20,7 +20,7 @@ _HEAD = """\
 # Performance
 
 Written by `make bench`; every figure stands beside a peer or the naive way, measured on the same
-work in the same run. Shared machines are noisy: the ratios count, the absolute figures accompany them.
+work in the same run. Shared machines are noisy: ratios count, absolute figures accompany them.
 """
 
 
