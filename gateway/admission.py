@@ -36,7 +36,6 @@ MAX_SEGMENT_BYTES = 128 * 1024
 _READING = int(RecordKind.READING)
 _KIND, _SEQUENCE, _SLOT, _OFFSET = 1, 2, 3, 4
 _IMPORT, _EXPORT = 11, 12
-_SEQUENCE_AT = 3
 _sequence_of = itemgetter(_SEQUENCE)
 _slot_of = itemgetter(_SLOT)
 _sha256 = hashlib.sha256
@@ -193,18 +192,17 @@ def _dense_readings(header: SegmentHeader, records: Sequence[bytes]) -> tuple[Ro
     None says only that it must be looked at one by one.
     """
     count, first_slot = header.count, header.first_slot
-    ends_as_claimed = header.end_slot == first_slot + count
-    if not (ends_as_claimed and all(map(codec.READING.fullmatch, records))):
+    matches = list(map(codec.READING.fullmatch, records))
+    if header.end_slot != first_slot + count or not all(matches):
         return None
     # The places as they stand in the records: encoded integers get longer as they grow, never
     # shorter, so with equal ends all are equally long and go up in equal steps.
     start = codec.encode([header.first_sequence, first_slot])[1:]
     end = codec.encode([header.next_sequence - 1, header.end_slot - 1])[1:]
     first_place, last_place = int.from_bytes(start, "big"), int.from_bytes(end, "big")
-    if len(start) != len(end) or (last_place - first_place) % max(count - 1, 1):
+    if len(start) != len(end):
         return None
-    until = _SEQUENCE_AT + len(start)
-    places = [int.from_bytes(record[_SEQUENCE_AT:until], "big") for record in records]
+    places = [int.from_bytes(match[1], "big") for match in matches if match]
     step = (last_place - first_place) // max(count - 1, 1) or 1
     if places != list(range(first_place, last_place + 1, step)):
         return None

@@ -72,6 +72,12 @@ class Server:
         """Tell whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Return the number of the process."""
+        assert self._process is not None, "it was never started"
+        return self._process.pid
+
     def start(self) -> None:
         """Start, and return once the port answers; one that does not come up fails the test."""
         with self.log.open("ab") as log:

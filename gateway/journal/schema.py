@@ -43,7 +43,8 @@ CREATE TABLE links (
 CREATE UNIQUE INDEX links_place ON links (node_index, first_sequence);
 CREATE INDEX links_unwindowed ON links (node_index, first_sequence)
     WHERE state = 1 AND window IS NULL;
-CREATE INDEX links_window ON links (window, node_index, first_sequence);
+CREATE INDEX links_window ON links (window, node_index, first_sequence)
+    WHERE window IS NOT NULL;
 
 CREATE TABLE outgoing (
     id INTEGER PRIMARY KEY,

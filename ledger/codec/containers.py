@@ -123,7 +123,7 @@ def decode_segment(encoded: bytes) -> Segment:
         and _ONE_SALT.issuperset(map(len, salts))
     ):
         reject(f"a segment holds 1 … {MAX_RECORDS} records, each with its salt", "wrong_shape")
-    if dumps([header, records, salts]) != encoded:
+    if dumps(parts) != encoded:
         reject("not the deterministic encoding of a segment", "not_canonical")
     return Segment(signed_header=header, records=tuple(records), salts=tuple(salts))
 

@@ -36,9 +36,12 @@ def _fields(*alternatives: bytes) -> bytes:
 _ONE_PHASE = rb"\x81" + _fields(_U32) + rb"\x81" + _fields(_U32)
 _THREE_PHASES = rb"\x83" + _fields(_U32, _U32, _U32) + rb"\x83" + _fields(_U32, _U32, _U32)
 
+_PLACE = b"(" + _fields(_U48, _U48) + b")"
+
 READING = re.compile(
     _VERSION_AND_KIND
-    + _fields(_U48, _U48, _UNDER_4000)  # sequence, slot, offset_ms
+    + _PLACE  # sequence, slot
+    + _fields(_UNDER_4000)  # offset_ms
     + _fields(_UNDER_4000, _I31, _I31)  # latency_ms, power_w, reactive_power_var
     + _fields(_ONE_PHASE + b"|" + _THREE_PHASES)  # voltages_mv, currents_ma
     + _fields(_U32, _U48, _U48)  # frequency_mhz, import_wh, export_wh
@@ -46,3 +49,4 @@ READING = re.compile(
     + _fields(_U48 + _NONE),  # clock_error_ms
     re.DOTALL,
 )
+"""A reading; its group 1 is its place as it stands there: sequence and slot."""
