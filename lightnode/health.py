@@ -17,6 +17,9 @@ from lightnode.uplink import Uplink
 _FILE = "health.json"
 _SCHEMA = "certiflex/lightnode-health/v1"
 _PERIOD_MS = 60_000
+# Starting up leaves garbage; after that there is little.
+_TRIMMED_AT = frozenset({0, 1, 2})
+_TRIMMED_EVERY = 240
 
 log = logging.getLogger("lightnode")
 
@@ -43,10 +46,13 @@ class Health:
 
     async def run(self) -> None:
         """Write until cancelled; a disk that cannot be written is no reason to stop."""
+        minutes = 0
         while True:
             with contextlib.suppress(OSError, StoreFailed):
                 self._write(await self.state())
-            trim_memory()
+            if minutes in _TRIMMED_AT or minutes % _TRIMMED_EVERY == 0:
+                trim_memory()
+            minutes += 1
             now_ms = self._clock.now_ms()
             await self._clock.sleep_until(now_ms - now_ms % _PERIOD_MS + _PERIOD_MS)
 

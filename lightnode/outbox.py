@@ -38,6 +38,7 @@ from lightnode.storing import (
     is_sound,
     keep_reserve,
     put,
+    read_state,
     tail_of,
     tail_text,
     transaction,
@@ -124,7 +125,7 @@ class Store:
         with self._translated():
             database = self._opened()
             rows = database.execute("SELECT body FROM record ORDER BY sequence").fetchall()
-            state = dict(database.execute("SELECT key, value FROM state").fetchall())
+            state = read_state(database)
             total = database.execute("SELECT coalesce(sum(count), 0) FROM segment").fetchone()[0]
         self._open_records, self._segment_records = len(rows), total
         return Kept(
@@ -282,7 +283,7 @@ class Store:
         """
         try:
             yield
-        except Damaged as error:
+        except (Damaged, UnicodeDecodeError) as error:
             self.close()
             self._suspect = True
             raise StoreFailed(str(error), where=str(self._folder)) from error

@@ -31,6 +31,7 @@ from lightnode.storing import (
     prepared,
     put,
     read_tail,
+    sound_text,
     stored_tail,
     sync_folder,
     tail_of,
@@ -89,6 +90,9 @@ def _damage(folder: Path, *, check: bool) -> str:
             compare(database, folder)
     except Damaged as damage:
         return str(damage)
+    except UnicodeDecodeError as error:
+        # SQLite quotes its damaged schema in the message, as it stands there.
+        return str(error)
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorname", "") not in DAMAGED_CODES:
             raise
@@ -107,7 +111,9 @@ def _salvage(folder: Path, why: str) -> None:
     """
     file, part = folder / "outbox.db", folder / "outbox.part.db"
     segments, records, state = _sound_rows(file) if file.exists() else ([], [], {})
-    tails = [*_told_tails(state.get("tail")), *map(_tail_after, segments)]
+    tails = [*map(_tail_after, segments)]
+    if "tail" in state:
+        tails.append(tail_of(state["tail"]))
     if copy := read_tail(folder):
         tails.append(copy)
     if not tails and not records:
@@ -150,11 +156,12 @@ def _put_in_place(folder: Path) -> None:
 def _sound_rows(file: Path) -> tuple[list[Row], list[Row], dict[str, str]]:
     """Return the sound segments, records and state of a damaged database, in order."""
     with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as database:
+        database.text_factory = lambda text: text.decode(errors="replace")
         segments = _readable(database, "segment", "first_sequence")
         records = _readable(database, "record", "sequence")
         state = _readable(database, "state", "key")
     sound = [row for row in segments if is_sound(row) and _is_segment(row)]
-    texts = {key: value for key, value in state if isinstance(key, str) and isinstance(value, str)}
+    texts = {key: text for key, value in state if (text := sound_text(value)) is not None}
     return sound, [row for row in records if is_sound(row)], texts
 
 
@@ -162,7 +169,7 @@ def _readable(database: sqlite3.Connection, table: str, key: str) -> list[Row]:
     """Return the rows that can be read, from either end up to where reading fails."""
     found: dict[Any, Row] = {}
     for order in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
             for row in database.execute(f"SELECT * FROM {table} ORDER BY {key} {order}"):  # noqa: S608 -- our own names
                 found[row[0]] = row
     return sorted(found.values(), key=lambda row: str(row[0]).zfill(20))
@@ -181,13 +188,6 @@ def _tail_after(segment_row: Row) -> Tail:
     header = codec.decode_header(payload_of(segment.signed_header)[1])
     before = Tail(next_slot=header.first_slot, previous_hash=segment_row[2])
     return after(before, codec.read_rows(segment.records))
-
-
-def _told_tails(text: str | None) -> list[Tail]:
-    try:
-        return [tail_of(text)] if text else []
-    except ValueError:
-        return []
 
 
 def _following(tail: Tail, records: list[Row]) -> list[Row]:

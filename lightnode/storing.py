@@ -13,13 +13,16 @@ from ledger.errors import Rejected
 from ledger.facts.segment import Head
 from lightnode.ports import Tail
 
-DAMAGED_CODES = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB"})
+# SQLITE_ERROR is what statements that were right yesterday say of tables that are not.
+DAMAGED_CODES = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"})
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _FORMAT = 1
 _RESERVE_BYTES = 1 << 20
 _BUSY_TIMEOUT_S = 2.0
-_WAL_PAGES = 250
+# A record is some 70 bytes: the smaller the page, the less is written to keep one.
+_PAGE_BYTES = 1_024
+_WAL_PAGES = 1_000
 _CACHE_KIB = 512
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS record (
@@ -64,9 +67,11 @@ def prepared(file: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
         file, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
+    database.text_factory = lambda text: text.decode(errors="replace")
     try:
         # One light node per outbox: a second one would sign the same sequence twice.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -90,12 +95,31 @@ def compare(database: sqlite3.Connection, folder: Path) -> None:
     told = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     if told != "ok":
         raise Damaged(str(told))
+    if _tables(database) != _expected_tables():
+        raise Damaged("its tables are not as they were made")
     for row in database.execute("SELECT sequence, body, checksum FROM record"):
         if not is_sound(row):
             raise Damaged(f"record {row[0]} is not as it was written")
+    read_state(database)
     copy = read_tail(folder)
     if copy and copy.next_sequence > stored_tail(database).next_sequence:
         raise Damaged("it is older than the copy of its tail")
+
+
+def read_state(database: sqlite3.Connection) -> dict[str, str]:
+    """Return the entries of the state.
+
+    Raises:
+        Damaged: one is not as it was written.
+        sqlite3.Error: they cannot be read.
+    """
+    state = {}
+    for key, value in database.execute("SELECT key, value FROM state"):
+        text = sound_text(value)
+        if text is None:
+            raise Damaged(f"its {key} is not as it was written")
+        state[key] = text
+    return state
 
 
 def stored_tail(database: sqlite3.Connection) -> Tail:
@@ -105,11 +129,7 @@ def stored_tail(database: sqlite3.Connection) -> Tail:
         Damaged: what stands there is no tail.
         sqlite3.Error: it cannot be read.
     """
-    row = database.execute("SELECT value FROM state WHERE key = 'tail'").fetchone()
-    try:
-        return tail_of(row[0] if row else None)
-    except ValueError as error:
-        raise Damaged(f"its tail is not as it was written ({error})") from error
+    return tail_of(read_state(database).get("tail"))
 
 
 @contextlib.contextmanager
@@ -126,8 +146,8 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
 
 
 def put(database: sqlite3.Connection, key: str, value: str) -> None:
-    """Write one entry of the state."""
-    database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+    """Write one entry of the state, with its checksum."""
+    database.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, _checked(value)))
 
 
 def tail_text(tail: Tail) -> str:
@@ -157,6 +177,14 @@ def head_of(text: str | None) -> Head | None:
     return int(size), bytes.fromhex(root)
 
 
+def sound_text(checked: object) -> str | None:
+    """Return a text that stands behind its checksum; None if it is not as it was written."""
+    if not isinstance(checked, str):
+        return None
+    checksum, _, text = checked.partition(" ")
+    return text if _checked(text) == f"{checksum} {text}" else None
+
+
 def is_sound(row: Row) -> bool:
     """Tell whether the body of a row, its last but one column, is as it was written."""
     return isinstance(row[-2], bytes) and zlib.crc32(row[-2]) == row[-1]
@@ -168,9 +196,9 @@ def write_tail(folder: Path, tail: Tail) -> None:
     Raises:
         OSError: it could not be written.
     """
-    text, sheet = tail_text(tail), folder / "outbox.tail.new"
+    sheet = folder / "outbox.tail.new"
     with sheet.open("w", encoding="ascii") as file:
-        file.write(f"{zlib.crc32(text.encode()):08x} {text}\n")
+        file.write(_checked(tail_text(tail)) + "\n")
         file.flush()
         os.fsync(file.fileno())
     sheet.replace(folder / "outbox.tail")
@@ -180,11 +208,10 @@ def write_tail(folder: Path, tail: Tail) -> None:
 def read_tail(folder: Path) -> Tail | None:
     """Return the copy of the tail; None if there is none that is sound."""
     try:
-        checksum, _, text = (folder / "outbox.tail").read_text(encoding="ascii").partition(" ")
-        text = text.rstrip("\n")
-        return tail_of(text) if int(checksum, 16) == zlib.crc32(text.encode()) else None
+        text = sound_text((folder / "outbox.tail").read_text(encoding="ascii").rstrip("\n"))
     except (OSError, ValueError):
         return None
+    return tail_of(text) if text else None
 
 
 def keep_reserve(folder: Path) -> None:
@@ -222,6 +249,20 @@ def _format(database: sqlite3.Connection, file: Path) -> int:
             reason="newer_format",
         )
     return version
+
+
+def _tables(database: sqlite3.Connection) -> list[Row]:
+    return database.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+def _expected_tables() -> list[Row]:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(_SCHEMA)
+        return _tables(database)
+
+
+def _checked(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x} {text}"
 
 
 def sync_folder(folder: Path) -> None:

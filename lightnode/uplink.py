@@ -77,6 +77,7 @@ class Uplink:
         self._patience = Patience("broker", longest_s=pace.longest_pause_s)
         self._store_patience = Patience("outbox", longest_s=pace.longest_pause_s)
         self._work = asyncio.Event()
+        self._has_news = False
         self._live: deque[bytes] = deque(maxlen=_LIVE_RECORDS_KEPT)
         self._in_flight: dict[int, float] = {}
         self._newest_sent = self._cursor = -1
@@ -96,6 +97,7 @@ class Uplink:
 
     def announce(self) -> None:
         """Say that there is a new segment."""
+        self._has_news = True
         self._work.set()
 
     async def run(self) -> None:
@@ -137,11 +139,17 @@ class Uplink:
     # sending
 
     async def _send(self, session: Session) -> None:
+        self._has_news = True
         while True:
             self._work.clear()
+            await self._send_live(session)
+            self._give_up_waiting()
             try:
-                await self._send_all(session)
+                if self._has_news:
+                    self._has_news = False
+                    await self._send_segments(session)
             except StoreFailed as error:
+                self._has_news = True
                 self._store_patience.away(error)
                 await self._store_patience.pause()
                 continue
@@ -150,10 +158,15 @@ class Uplink:
                 async with asyncio.timeout_at(self._next_resend_s()):
                     await self._work.wait()
 
-    async def _send_all(self, session: Session) -> None:
-        """Send live records and the newest segment, then the backlog as far as it may go."""
-        self._give_up_waiting()
+    async def _send_live(self, session: Session) -> None:
+        while self._live:
+            record = self._live.popleft()
+            await session.publish(topics.live_topic(self._node_index), record, qos=_SHOWN)
+
+    async def _send_segments(self, session: Session) -> None:
+        """Send the newest segment, then the backlog as far as it may go."""
         while True:
+            await self._send_live(session)
             await self._send_newest(session)
             room = self._pace.in_flight - len(self._in_flight)
             if room <= 0:
@@ -166,9 +179,6 @@ class Uplink:
                 await self._publish(session, topics.backfill_topic(self._node_index), segment)
 
     async def _send_newest(self, session: Session) -> None:
-        while self._live:
-            record = self._live.popleft()
-            await session.publish(topics.live_topic(self._node_index), record, qos=_SHOWN)
         newest = await self._outbox.newest()
         if newest and newest.first_sequence > self._newest_sent:
             self._newest_sent = newest.first_sequence
@@ -186,6 +196,7 @@ class Uplink:
         for first in late:
             del self._in_flight[first]
         if late:
+            self._has_news = True
             self._cursor = min(self._cursor, min(late) - 1)
             self._resend_factor = min(2 * self._resend_factor, _LONGEST_RESEND_FACTOR)
 
@@ -228,6 +239,7 @@ class Uplink:
         if checkpoint and self._recorder:
             self._recorder.saw_checkpoint(checkpoint)
         log.debug("lightnode.released", extra={"segments": released})
+        self._has_news = True
         self._work.set()
 
     def _seen(self, shown: Head | None) -> Head | None:

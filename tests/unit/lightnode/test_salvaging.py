@@ -98,7 +98,7 @@ def test_the_copy_of_the_tail_is_brought_up_to_the_database(tmp_path: Path) -> N
     assert read_tail(tmp_path) == tail
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 def test_flipped_bits_are_never_served_silently(seed: int, tmp_path: Path) -> None:
     """Of 500 flips each is harmless, or told, or what it hit is not handed out."""
     store, tail = filled(tmp_path / "whole", segments=6, records=2)

@@ -97,7 +97,7 @@ def test_a_database_older_than_its_tail_is_damaged(tmp_path: Path) -> None:
     put(database, "tail", tail_text(TAIL))
     compare(database, tmp_path)
     assert stored_tail(database) == TAIL
-    put(database, "tail", "nonsense")
+    database.execute("UPDATE state SET value = '00000000 nonsense'")
     with pytest.raises(Damaged, match="not as it was written"):
         stored_tail(database)
     database.close()
