@@ -1,6 +1,7 @@
 """Every cell of the matrix: a role, a resource, and the relation to a POD."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,11 @@ def test_visible_pods_are_those_of_the_relation() -> None:
     awarded = Holder(token_id="t", role=Role.MARKET_OPERATOR, grants=(Grant(EVERY_POD),))
     assert not awarded.sees_every_pod(Resource.READINGS)
     assert awarded.reach(Resource.READINGS) is Reach.OWN_SLOTS
+
+
+def test_the_page_shows_the_matrix() -> None:
+    page = (Path(__file__).parents[4] / "docs/trust.md").read_text()
+    told = {Reach.OWN: "own", Reach.OWN_SLOTS: "own slots", Reach.ALL: "all", None: "–"}
+    for role in Role:
+        cells = (told[MATRIX[role].get(resource)] for resource in Resource)
+        assert f"| {role.value} | {' | '.join(cells)} |" in page
