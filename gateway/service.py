@@ -53,74 +53,22 @@ class Gateway:
         self._config = config
         self._journal = journal
         self.uplink = uplink
+        self._central = central
+        self._key = key
+        self._clock = clock_of(config)
         self._tally = Tally()
         self._keyring = Keyring()
-        clock = clock_of(config)
         self._deliver, self._certify, self._anchor = Bell(), Bell(), Bell()
-        self._certifier = Certifier(
-            windows=journal.windows,
-            registry=journal.registry,
-            central=central,
-            key=key,
-            origin=config.origin,
-            bell=self._certify,
-        )
-        self._closer = WindowCloser(
-            journal=journal.windows,
-            forgetting=journal,
-            log_=window_log,
-            key=key,
-            origin=config.origin,
-            clock=clock,
-            order=self._certifier.order,
-            closed=self._window_closed,
-            window_ms=config.window_s * 1000,
-            delay_ms=config.close_delay_s * 1000,
-            keep_ms=config.journal.keep_links_h * _HOUR_MS,
-        )
-        self._forwarder = Forwarder(
-            journal=journal.segments,
-            central=central,
-            uplink=uplink,
-            desk=ReceiptDesk(key, config.origin),
-            checkpoint=lambda: self._closer.head,
-            registry_first=self._certifier.tell_registry,
-            clock=clock,
-            tally=self._tally,
-            bell=self._deliver,
-            most=config.central.batch,
-            longest_pause_s=config.central.longest_pause_s,
-        )
-        self._anchorer = Anchorer(
-            journal=journal.windows,
-            log_=window_log,
-            ledger=ledger,
-            origin=config.origin,
-            clock=clock,
-            published=lambda: self._closer.head,
-            bell=self._anchor,
-            anchored=self._certify.ring,
-            longest_pause_s=config.chain.longest_pause_s,
-        )
-        self._intake = Intake(
-            uplink=uplink,
-            journal=journal.segments,
-            keyring=self._keyring,
-            origin=config.origin,
-            clock=clock,
-            tally=self._tally,
-            delivery=self._deliver,
-            receipt_again=self._forwarder.receipt_again,
-            most=config.batch,
-            backlog_bytes=config.journal.backlog_mib * _MIB,
-            executor=executor,
-            threads=config.verify_threads,
-        )
+        self._certifier = self._new_certifier()
+        self._closer = self._new_closer(window_log)
+        self._forwarder = self._new_forwarder()
+        self._anchorer = self._new_anchorer(window_log, ledger)
+        self._intake = self._new_intake(executor)
         self._live = LivePassage(
             uplink=uplink,
             central=central,
             keyring=self._keyring,
-            clock=clock,
+            clock=self._clock,
             tally=self._tally,
         )
         self._follower = RegistryFollower(
@@ -147,6 +95,80 @@ class Gateway:
         async with asyncio.TaskGroup() as group:
             for name, run in tasks.items():
                 group.create_task(_named(run), name=name)
+
+    def _new_certifier(self) -> Certifier:
+        config = self._config
+        return Certifier(
+            windows=self._journal.windows,
+            registry=self._journal.registry,
+            central=self._central,
+            key=self._key,
+            origin=config.origin,
+            bell=self._certify,
+        )
+
+    def _new_closer(self, window_log: Log) -> WindowCloser:
+        config = self._config
+        return WindowCloser(
+            journal=self._journal.windows,
+            forgetting=self._journal,
+            log_=window_log,
+            key=self._key,
+            origin=config.origin,
+            clock=self._clock,
+            order=self._certifier.order,
+            closed=self._window_closed,
+            window_ms=config.window_s * 1000,
+            delay_ms=config.close_delay_s * 1000,
+            keep_ms=config.journal.keep_links_h * _HOUR_MS,
+        )
+
+    def _new_forwarder(self) -> Forwarder:
+        config = self._config
+        return Forwarder(
+            journal=self._journal.segments,
+            central=self._central,
+            uplink=self.uplink,
+            desk=ReceiptDesk(self._key, config.origin),
+            checkpoint=lambda: self._closer.head,
+            registry_first=self._certifier.tell_registry,
+            clock=self._clock,
+            tally=self._tally,
+            bell=self._deliver,
+            most=config.central.batch,
+            longest_pause_s=config.central.longest_pause_s,
+        )
+
+    def _new_anchorer(self, window_log: Log, ledger: Ledger) -> Anchorer:
+        config = self._config
+        return Anchorer(
+            journal=self._journal.windows,
+            log_=window_log,
+            ledger=ledger,
+            origin=config.origin,
+            clock=self._clock,
+            published=lambda: self._closer.head,
+            bell=self._anchor,
+            anchored=self._certify.ring,
+            longest_pause_s=config.chain.longest_pause_s,
+        )
+
+    def _new_intake(self, executor: ThreadPoolExecutor) -> Intake:
+        config = self._config
+        return Intake(
+            uplink=self.uplink,
+            journal=self._journal.segments,
+            keyring=self._keyring,
+            origin=config.origin,
+            clock=self._clock,
+            tally=self._tally,
+            delivery=self._deliver,
+            receipt_again=self._forwarder.receipt_again,
+            most=config.batch,
+            backlog_bytes=config.journal.backlog_mib * _MIB,
+            executor=executor,
+            threads=config.verify_threads,
+        )
 
     async def status(self) -> dict[str, Any]:
         """Return everything worth knowing about this gateway now."""
