@@ -65,7 +65,7 @@ def test_no_request_is_answered_outside_the_description(
     if case.path == "/v1/quarter-sums":
         role = "tso"
     # Half of the questions are about a POD that is there, in an interval that is there.
-    if "pod" in case.path_parameters and case.method == "GET" and hash(str(case.query)) % 2:
+    if "pod" in case.path_parameters and case.method == "GET" and len(str(case.query)) % 2:
         case.path_parameters["pod"] = POD
         if "from" in case.query:
             case.query |= SPAN
