@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +41,7 @@ from lightnode.storing import (
     tail_of,
     tail_text,
     transaction,
+    with_checksum,
     write_tail,
 )
 
@@ -148,9 +148,7 @@ class Store:
         """
         self._need_room()
         with self._writing() as database:
-            database.execute(
-                "INSERT INTO record VALUES (?, ?, ?)", (sequence, record, zlib.crc32(record))
-            )
+            database.execute("INSERT INTO record VALUES (?, ?, ?)", with_checksum(sequence, record))
         self._open_records += 1
 
     def seal(self, segment: SealedSegment, tail: Tail) -> None:
@@ -158,12 +156,8 @@ class Store:
         with self._writing() as database:
             database.execute(
                 "INSERT INTO segment VALUES (?, ?, ?, ?, ?)",
-                (
-                    segment.first_sequence,
-                    segment.count,
-                    segment.header_hash,
-                    segment.encoded,
-                    zlib.crc32(segment.encoded),
+                with_checksum(
+                    segment.first_sequence, segment.count, segment.header_hash, segment.encoded
                 ),
             )
             cursor = database.execute(

@@ -185,9 +185,21 @@ def sound_text(checked: object) -> str | None:
     return text if _checked(text) == f"{checksum} {text}" else None
 
 
+def with_checksum(*columns: int | bytes) -> Row:
+    """Return a row of these columns and, last, their checksum."""
+    checksum = 0
+    for column in columns:
+        part = column if isinstance(column, bytes) else b"%d," % column
+        checksum = zlib.crc32(part, checksum)
+    return *columns, checksum
+
+
 def is_sound(row: Row) -> bool:
-    """Tell whether the body of a row, its last but one column, is as it was written."""
-    return isinstance(row[-2], bytes) and zlib.crc32(row[-2]) == row[-1]
+    """Tell whether a row is as `with_checksum` made it."""
+    columns = row[:-1]
+    return all(type(column) in {int, bytes} for column in columns) and (
+        with_checksum(*columns) == row
+    )
 
 
 def write_tail(folder: Path, tail: Tail) -> None:
