@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lightnode.meters.line import Line, LineAddress
+from lightnode.meters.line import LineAddress, TcpLine
 
 
 @pytest.mark.parametrize(
@@ -43,25 +43,23 @@ def test_the_other_framing() -> None:
 
 
 async def test_what_arrives_waits_in_order_and_the_end_wakes() -> None:
-    line, soon_s = Line(), asyncio.get_running_loop().time() + 1
-    line.data_received(b"a")
-    line.data_received(b"b")
+    line, soon_s = TcpLine(), asyncio.get_running_loop().time() + 1
+    line.arrived(b"a")
+    line.arrived(b"b")
     assert await line.receive(soon_s) == b"a"
     assert line.discard() == 1
-    line.connection_lost(None)
+    line.end()
     assert await line.receive(soon_s) == b""
     assert await line.receive(soon_s) == b""
-    line.write(b"into the void")
-    line.close()
 
 
 async def test_a_babbling_line_keeps_only_the_newest() -> None:
-    line = Line()
+    line = TcpLine()
     for number in range(1_000):
-        line.data_received(b"%04d" % number)
+        line.arrived(b"%04d" % number)
     assert line.discard() == 64 * 4
 
 
 async def test_silence_is_a_time_out() -> None:
     with pytest.raises(TimeoutError):
-        await Line().receive(asyncio.get_running_loop().time() + 0.01)
+        await TcpLine().receive(asyncio.get_running_loop().time() + 0.01)
