@@ -114,14 +114,16 @@ def test_an_admitted_segment_waits_for_delivery(rig: Rig) -> None:
 
 @pytest.mark.parametrize("how", ["lose", "keep"])
 def test_a_batch_is_there_as_a_whole_or_not_at_all(rig: Rig, how: str) -> None:
-    first, second, third = minutes(3)
+    first, second, third, fourth = minutes(4)
     admit(rig, first)
+    assert rig.journal.backlog_bytes() == len(first.payload)
     with failing(rig, how), rig.journal.batch() as batch:
         batch.admit(second, Lane.LIVE, NOW_MS)
         batch.admit(third, Lane.LIVE, NOW_MS)
     kept = [first, second, third] if how == "keep" else [first]
     assert [one.payload for one in rig.journal.outgoing(10)] == [one.payload for one in kept]
     assert bool(around(rig, third).overlapping) == (how == "keep")
+    assert (around(rig, fourth).before is not None) == (how == "keep")
     assert rig.journal.backlog_bytes() == sum(len(one.payload) for one in kept)
 
 

@@ -76,6 +76,7 @@ async def test_what_is_stored_gets_its_receipt() -> None:
         StoredSegment(first_sequence=0, count=15, header_hash=hash_of(body)),
     )
     assert (receipt.origin, receipt.checkpoint, receipt.issued_ms) == (ORIGIN, HEAD, NOW_MS)
+    assert rig.registry_told, "the registry was told first"
     assert not await rig.forwarder.deliver()
     assert (rig.tally.segments_stored, rig.tally.receipts) == (1, 1)
 
@@ -147,6 +148,18 @@ async def test_evidence_is_told_without_a_receipt() -> None:
     assert rig.central.conflicts == [other]
     (receipt,) = rig.receipts()
     assert [one.header_hash for one in receipt.segments] == [hash_of(body)]
+
+
+async def test_evidence_that_the_database_takes_for_the_first_gets_no_receipt_either() -> None:
+    node = TestNode(0)
+    rig = Rig(node)
+    body = node.segment()
+    other = claiming(body, node.key, checkpoint=(1, bytes(32)))
+    rig.central.refuse.add(hash_of(body))
+    rig.admit(body, other)
+    await rig.forwarder.deliver()
+    assert list(rig.central.bodies.values()) == [other]
+    assert not rig.uplink.published
 
 
 async def test_live_goes_first() -> None:

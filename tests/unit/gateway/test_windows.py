@@ -80,6 +80,8 @@ async def test_the_head_is_signed_and_published_after_the_append() -> None:
     head = verify_checkpoint(rig.log.notes[-1], KEY.public)
     assert (head.origin, head.size, head.root) == (ORIGIN, 2, rig.log.root())
     assert rig.closer.head == (2, rig.log.root())
+    rig.closer.follow()
+    assert len(rig.log.notes) == 2, "an unchanged head is published once"
 
 
 async def test_nobody_enrolled_is_no_window() -> None:
