@@ -141,7 +141,7 @@ class TcpLine(Line, asyncio.Protocol):
         """Take note of the connection."""
         self._transport = transport  # type: ignore[assignment]
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
+    def connection_lost(self, _exc: Exception | None) -> None:
         """Take note that it is gone."""
         self.end()
 
