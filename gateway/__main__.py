@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,6 @@ from ledger.errors import Rejected
 from ledger.facts.registry import Registration
 
 Subparsers = Any
-Run = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str]) -> int:

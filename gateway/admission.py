@@ -52,21 +52,6 @@ class Opened:
     signer: Signer
 
 
-def examine(
-    payload: bytes, *, topic_node: int, keyring: Keyring, origin: str, now_ms: int
-) -> Examined:
-    """Return the segment in a message, if everything about it is true by itself.
-
-    Raises:
-        Rejected: the first condition that does not hold, in `reason`.
-    """
-    opened = open_segment(
-        payload, topic_node=topic_node, keyring=keyring, origin=origin, now_ms=now_ms
-    )
-    verify(opened)
-    return check(opened, now_ms)
-
-
 def open_segment(
     payload: bytes, *, topic_node: int, keyring: Keyring, origin: str, now_ms: int
 ) -> Opened:

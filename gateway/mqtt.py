@@ -74,7 +74,6 @@ class MqttUplink:
         self._client: Client | None = None
         self._patience = Patience("broker", longest_s=config.longest_pause_s)
         self.let_go = 0
-        self.connections = 0
 
     @property
     def is_connected(self) -> bool:
@@ -131,7 +130,6 @@ class MqttUplink:
         try:
             await connection.open(self._config, self._connect_properties())
             self._client = connection.client
-            self.connections += 1
             yield connection.closed
         finally:
             self._client = None

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from gateway.admission import check, open_segment, verify
+from gateway.ports import Examined
 from gateway.registry import Keyring
 from ledger import codec
 from ledger.codec import (
@@ -21,6 +23,21 @@ from ledger.facts.segment import Segment
 from ledger.merkle import leaf_hash, root
 from ledger.signing import SEGMENT_CONTEXT, SigningKey, payload_of
 from tests.segments import TestNode, header_of
+
+
+def examine(
+    payload: bytes, *, topic_node: int, keyring: Keyring, origin: str, now_ms: int
+) -> Examined:
+    """Return the segment in a message, if it passes the whole gate.
+
+    Raises:
+        Rejected: the first condition that does not hold, in `reason`.
+    """
+    opened = open_segment(
+        payload, topic_node=topic_node, keyring=keyring, origin=origin, now_ms=now_ms
+    )
+    verify(opened)
+    return check(opened, now_ms)
 
 
 def keyring_of(*nodes: TestNode) -> Keyring:
@@ -60,4 +77,4 @@ def records_of(body: bytes) -> list[Record]:
     return [codec.record_of(row) for row in codec.read_rows(decode_segment(body).records)]
 
 
-__all__ = ["claiming", "decode_header", "hash_of", "holding", "keyring_of", "records_of"]
+__all__ = ["claiming", "decode_header", "examine", "hash_of", "holding", "keyring_of", "records_of"]

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from gateway.admission import examine
 from gateway.errors import JournalBlocked
 from gateway.journal import Journal, Store
 from gateway.ports import Equivocation, Examined, Lane, LinkState, Member, Outgoing, Refusal
 from ledger.chain.values import Attempt, Final, RegistryRoot, Submission
 from ledger.codec import decode_registration
 from ledger.errors import InvariantBroken, Unavailable
-from tests.fakes.gateway_forger import claiming, keyring_of
+from tests.fakes.gateway_forger import claiming, examine, keyring_of
 from tests.fakes.gateway_journal import FakeJournal
 from tests.faults.gateway_world import RealJournal
 from tests.segments import FIRST_MS, ORIGIN, TestNode

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.admission import _covering, _dense_readings, examine
+from gateway.admission import _covering, _dense_readings
 from ledger.codec import decode_segment, encode_segment
 from ledger.errors import Rejected
 from ledger.facts.record import GapCause
 from ledger.facts.segment import SegmentHeader
-from tests.fakes.gateway_forger import claiming, keyring_of
+from tests.fakes.gateway_forger import claiming, examine, keyring_of
 from tests.segments import FIRST_MS, ORIGIN, TestNode, header_of
 
 NOW_MS = FIRST_MS + 3_600_000

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.admission import MAX_SEGMENT_BYTES, Placement, examine, place
+from gateway.admission import MAX_SEGMENT_BYTES, Placement, place
 from gateway.ports import Examined, Link, LinkState, Neighbours
 from gateway.registry import Keyring
 from ledger.codec import decode_segment, encode, encode_segment
@@ -14,7 +14,7 @@ from ledger.facts.pod import Pod
 from ledger.facts.record import ClockStep, GapCause, Reading, Record
 from ledger.facts.registry import NodeKey, Registration
 from ledger.signing import RECEIPT_CONTEXT, SigningKey
-from tests.fakes.gateway_forger import claiming, holding, keyring_of, records_of
+from tests.fakes.gateway_forger import claiming, examine, holding, keyring_of, records_of
 from tests.segments import FIRST_MS, FIRST_SLOT, ORIGIN, TestNode, header_of
 
 NOW_MS = FIRST_MS + 3_600_000

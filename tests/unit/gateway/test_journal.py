@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.admission import examine
 from gateway.errors import JournalBlocked, JournalDamaged, JournalTaken
 from gateway.journal import Journal, Store, take_alone
 from gateway.journal import schema as journal_schema
@@ -17,7 +16,7 @@ from gateway.ports import Equivocation, Examined, Lane, Refusal
 from ledger.chain.values import Final, Submission
 from ledger.codec import decode_registration
 from ledger.errors import InvariantBroken, Rejected
-from tests.fakes.gateway_forger import claiming, keyring_of
+from tests.fakes.gateway_forger import claiming, examine, keyring_of
 from tests.segments import FIRST_MS, ORIGIN, TestNode
 
 NOW_MS = FIRST_MS + 3_600_000
