@@ -113,9 +113,14 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    from gateway.preparing import prepare  # noqa: PLC0415
+    from gateway.preparing import missing, prepare  # noqa: PLC0415
 
-    made = prepare(_load(arguments).value)
+    config = _load(arguments).value
+    if arguments.dry_run:
+        for file in missing(config):
+            print(file)
+        return Exit.OK
+    made = prepare(config)
     if arguments.json:
         show(
             {"origin": made.origin, "log_key": made.log_key, "account": made.account},
@@ -127,9 +132,13 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _deploy(arguments: argparse.Namespace) -> int:
-    from gateway.preparing import deploy_contract  # noqa: PLC0415
+    from gateway.preparing import deploy_contract, may_deploy  # noqa: PLC0415
 
-    address = deploy_contract(_load(arguments).value, timeout_s=arguments.timeout)
+    config = _load(arguments).value
+    if arguments.dry_run:
+        print(may_deploy(config))
+        return Exit.OK
+    address = deploy_contract(config, timeout_s=arguments.timeout)
     if arguments.json:
         show({"contract": address}, "gateway-contract")
     else:
@@ -138,7 +147,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
 
 
 def _broker(arguments: argparse.Namespace) -> int:
-    asyncio.run(broker.serve(arguments.host, arguments.port))
+    asyncio.run(broker.serve(arguments.host, arguments.port, only_try=arguments.dry_run))
     return Exit.OK
 
 
@@ -192,7 +201,7 @@ def _node_list(arguments: argparse.Namespace) -> int:
 
 
 def _give(arguments: argparse.Namespace, registration: Registration, grant: Grant) -> int:
-    if arguments.grant is not None:
+    if arguments.grant is not None and not arguments.dry_run:
         try:
             arguments.grant.write_text(grant.toml(), encoding="utf-8")
         except OSError as error:
@@ -330,7 +339,7 @@ def _journal(config: GatewayConfig) -> Iterator[Journal]:
 def _enrolment(arguments: argparse.Namespace) -> Iterator[Enrolment]:
     config = _load(arguments).value
     with _journal(config) as journal:
-        yield Enrolment(config, journal, gateway_key(config).public)
+        yield Enrolment(config, journal, gateway_key(config).public, writes=not arguments.dry_run)
 
 
 def _plain(value: object) -> object:

@@ -16,8 +16,8 @@ LIMITS = "about 1,000 messages/s, MQTT 3.1.1, no access rules, keeps nothing"
 log = logging.getLogger("gateway")
 
 
-async def serve(host: str, port: int) -> None:
-    """Serve MQTT on an address until SIGTERM or SIGINT.
+async def serve(host: str, port: int, *, only_try: bool = False) -> None:
+    """Serve MQTT on an address until SIGTERM or SIGINT, or only try whether that is possible.
 
     Raises:
         Unavailable: the address is taken or not this machine's.
@@ -44,6 +44,9 @@ async def serve(host: str, port: int) -> None:
             where=f"{host}:{port}",
             remedy="choose another --port",
         ) from error
+    if only_try:
+        await broker.shutdown()
+        return
     log.warning("gateway.demo_broker", extra={"host": host, "port": port, "limits": LIMITS})
     await _told_to_stop()
     await broker.shutdown()

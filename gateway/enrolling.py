@@ -34,10 +34,16 @@ class Grant:
 
 
 class Enrolment:
-    """The registry of one gateway, changed in its journal; a running gateway follows."""
+    """The registry of one gateway, changed in its journal; a running gateway follows.
 
-    def __init__(self, config: GatewayConfig, journal: Journal, key: VerifyingKey) -> None:
+    Without `writes` every check is made and nothing is changed.
+    """
+
+    def __init__(
+        self, config: GatewayConfig, journal: Journal, key: VerifyingKey, *, writes: bool = True
+    ) -> None:
         self._config = config
+        self._writes = writes
         self._registry = journal.registry
         self._key = key
         self._clock = clock_of(config)
@@ -53,7 +59,9 @@ class Enrolment:
             if _is_answered(request, registration):
                 return registration, self._grant(registration)
         now_ms = self._clock.now_ms()
-        made = self._registry.enrol(lambda registered: enrol(request, registered, now_ms))
+        made = self._registry.enrol(
+            lambda registered: enrol(request, registered, now_ms), writes=self._writes
+        )
         return made, self._grant(made)
 
     def rotate(self, node_index: int, request_file: Path) -> tuple[Registration, Grant]:
@@ -66,7 +74,9 @@ class Enrolment:
         now_ms = self._clock.now_ms()
         overlap_ms = self._config.rotation_overlap_s * 1000
         made = self._registry.change(
-            node_index, lambda known: rotate(known, request, now_ms, overlap_ms=overlap_ms)
+            node_index,
+            lambda known: rotate(known, request, now_ms, overlap_ms=overlap_ms),
+            writes=self._writes,
         )
         return made, self._grant(made)
 
@@ -77,7 +87,9 @@ class Enrolment:
             Rejected: there is no such node.
         """
         now_ms = self._clock.now_ms()
-        return self._registry.change(node_index, lambda known: revoke(known, now_ms))
+        return self._registry.change(
+            node_index, lambda known: revoke(known, now_ms), writes=self._writes
+        )
 
     def _grant(self, registration: Registration) -> Grant:
         return Grant(

@@ -54,13 +54,17 @@ def prepare(config: GatewayConfig) -> Prepared:
     )
 
 
-def deploy_contract(config: GatewayConfig, *, timeout_s: float) -> str:
-    """Put the contract on the chain, let this gateway's log onto it, and keep the address.
+def missing(config: GatewayConfig) -> list[Path]:
+    """Return the files that `prepare` would make."""
+    files = (config.gateway_key_file, config.chain_account_file, config.journal_file)
+    return [file for file in files if not file.exists()]
+
+
+def may_deploy(config: GatewayConfig) -> str:
+    """Return where `deploy_contract` would put the contract, and from which account.
 
     Raises:
-        Rejected: an address is kept already, or no ledger is named.
-        Unavailable: the chain is away.
-        Refused: the chain said no.
+        Rejected: an address is kept already, no ledger is named, or there is no account.
     """
     if config.contract_file.exists():
         raise Rejected(
@@ -70,6 +74,18 @@ def deploy_contract(config: GatewayConfig, *, timeout_s: float) -> str:
             reason="contract_exists",
         )
     need_ledger(config)
+    return f"{config.chain.urls[0]} {Account.load(config.chain_account_file).address}"
+
+
+def deploy_contract(config: GatewayConfig, *, timeout_s: float) -> str:
+    """Put the contract on the chain, let this gateway's log onto it, and keep the address.
+
+    Raises:
+        Rejected: an address is kept already, or no ledger is named.
+        Unavailable: the chain is away.
+        Refused: the chain said no.
+    """
+    may_deploy(config)
     # Imported here: nothing else in this module needs the chain libraries.
     from ledger.chain.client import deploy  # noqa: PLC0415
 

@@ -36,8 +36,12 @@ class RegistryJournal:
         """Return all registrations, by node index."""
         return [codec.decode_registration(encoded) for encoded in self.registrations_since(-1)]
 
-    def enrol(self, make: Callable[[Sequence[Registration]], Registration]) -> Registration:
+    def enrol(
+        self, make: Callable[[Sequence[Registration]], Registration], *, writes: bool = True
+    ) -> Registration:
         """Write down, durably, the registration that `make` returns for the next index.
+
+        Without `writes` everything is checked and nothing written.
 
         Raises:
             Rejected: what `make` raises; nothing was written.
@@ -47,11 +51,20 @@ class RegistryJournal:
             made = make(registered)
             if made.node_index != len(registered):
                 raise InvariantBroken(f"node {made.node_index} is not the next one")
-            self._put(made)
+            if writes:
+                self._put(made)
         return made
 
-    def change(self, node_index: int, make: Callable[[Registration], Registration]) -> Registration:
+    def change(
+        self,
+        node_index: int,
+        make: Callable[[Registration], Registration],
+        *,
+        writes: bool = True,
+    ) -> Registration:
         """Write down, durably, what `make` returns for the registration of a node.
+
+        Without `writes` everything is checked and nothing written.
 
         Raises:
             Rejected: `unknown_node`, or what `make` raises; nothing was written.
@@ -67,7 +80,8 @@ class RegistryJournal:
                     reason="unknown_node",
                 )
             made = make(codec.decode_registration(row[0]))
-            self._put(made)
+            if writes:
+                self._put(made)
         return made
 
     def undelivered_registrations(self) -> list[tuple[int, bytes]]:

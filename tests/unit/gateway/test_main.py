@@ -18,6 +18,7 @@ from ledger.facts.registry import EnrolmentRequest
 from ledger.signing import ENROLMENT_CONTEXT, SigningKey
 from tests.fakes.gateway_forger import hash_of
 from tests.segments import TestNode, header_of
+from tests.servers import free_port
 
 Told = tuple[int, str, str]
 Run = Callable[..., Told]
@@ -96,6 +97,33 @@ def test_a_node_is_enrolled_listed_rotated_and_revoked(
     assert "is revoked" in run("node", "revoke", "0")[1]
     assert "revoked" in run("node", "list")[1]
     assert json.loads(run("node", "revoke", "0", "--json")[1])["revoked"] is True
+
+
+def test_a_dry_run_checks_everything_and_changes_nothing(
+    run: Run, request_file: Path, tmp_path: Path
+) -> None:
+    assert run("init", "--dry-run")[1].count("\n") == 3
+    assert not (tmp_path / "state").exists()
+    run("init")
+    assert run("init", "--dry-run")[1] == ""
+    grant = tmp_path / "grant.toml"
+    asked = ("node", "add", str(request_file), "--grant", str(grant))
+    assert run(*asked, "--dry-run")[0] == Exit.OK
+    assert not grant.exists()
+    assert run("node", "list")[1] == ""
+    run(*asked)
+    other = _request(tmp_path, SigningKey.generate())
+    assert run("node", "rotate", "0", str(other), "--dry-run")[0] == Exit.OK
+    assert run("node", "revoke", "0", "--dry-run")[0] == Exit.OK
+    (row,) = json.loads(run("node", "list", "--json")[1])["nodes"]
+    assert (row["keys"], row["revoked"]) == (1, False)
+    assert run("node", "revoke", "3", "--dry-run")[0] == Exit.USAGE
+    assert run("chain", "deploy", "--dry-run")[1].startswith("http://127.0.0.1:1 0x")
+
+
+def test_a_broker_is_tried_without_serving(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["broker", "--port", str(free_port()), "--dry-run"]) == Exit.OK
+    assert capsys.readouterr().out == ""
 
 
 def test_a_grant_that_cannot_be_written_is_told(run: Run, request_file: Path) -> None:
