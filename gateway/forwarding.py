@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import accumulate
 
 from gateway.patience import Bell, Patience
 from gateway.ports import Central, DeliveryJournal, Outcome, Outgoing, Uplink
@@ -14,6 +15,7 @@ from ledger.facts.receipt import StoredSegment
 from ledger.facts.segment import Head
 
 _LONGEST_WAIT_S = 5.0
+_MOST_BYTES = 8 << 20
 _PROMISED = {"stored", "duplicate"}
 
 log = logging.getLogger("gateway")
@@ -75,7 +77,7 @@ class Forwarder:
             Unavailable: nothing is settled; the same batch comes again.
             Refused: the same.
         """
-        outgoing = await asyncio.to_thread(self._journal.outgoing, self._most)
+        outgoing = _limited(await asyncio.to_thread(self._journal.outgoing, self._most))
         if not outgoing:
             return False
         await self._registry_first()
@@ -125,6 +127,13 @@ class Forwarder:
                         "reason": reason,
                     },
                 )
+
+
+def _limited(outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+    """Return as many as one request carries, and always the first."""
+    sizes_bytes = accumulate(len(one.payload) for one in outgoing)
+    count = sum(size_bytes <= _MOST_BYTES for size_bytes in sizes_bytes)
+    return list(outgoing[: max(count, 1)])
 
 
 def _paired(

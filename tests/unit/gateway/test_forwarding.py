@@ -162,6 +162,20 @@ async def test_evidence_that_the_database_takes_for_the_first_gets_no_receipt_ei
     assert not rig.uplink.published
 
 
+async def test_a_request_is_never_larger_than_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = TestNode(0)
+    rig = Rig(node)
+    rig.admit(*node.segments(7))
+    monkeypatch.setattr("gateway.forwarding._MOST_BYTES", 3_500)
+    rig.forwarder._registry_first = _nothing
+    for delivered in (3, 6, 7):
+        await rig.forwarder.deliver()
+        assert len(rig.central.bodies) == delivered
+    monkeypatch.setattr("gateway.forwarding._MOST_BYTES", 1)
+    rig.admit(node.segment())
+    assert await rig.forwarder.deliver(), "one goes alone, however large"
+
+
 async def test_live_goes_first() -> None:
     node = TestNode(0)
     rig = Rig(node, most=1)
