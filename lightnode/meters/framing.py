@@ -3,25 +3,23 @@
 A reply counts when unit, function and length are those of the request, and its checksum (RTU) or
 transaction (TCP) too. Whatever else arrives is told apart: a late reply to an older request is
 dropped and the wait goes on, bytes that make no frame end it.
-
-Source: MODBUS over serial line V1.02, §2.5.1; MODBUS messaging on TCP/IP V1.0b, §3.1; MODBUS
-application protocol V1.1b3, §6.3 and §6.4.
 """
 
-import struct
 from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
 from lightnode.meters.profile import Space
 from lightnode.meters.registers import REGISTER_BYTES
 
 FramingName = Literal["rtu", "tcp"]
 
-_FUNCTIONS: dict[Space, int] = {"holding": 3, "input": 4}
+_REQUESTS = {"input": ReadInputRegistersRequest, "holding": ReadHoldingRegistersRequest}
 _EXCEPTION_BIT = 0x80
 _EXCEPTION_PDU_BYTES = 2
-_CRC_BYTES = 2
-_CRC_POLYNOMIAL = 0xA001
 _MBAP_BYTES = 7
 _MAX_PDU_BYTES = 253
 _MAX_TRANSACTION = 0xFFFF
@@ -37,14 +35,19 @@ class Request:
     count: int
     transaction: int
 
+    def pdu(self) -> ModbusPDU:
+        """Return it as pymodbus has it."""
+        return _REQUESTS[self.space](
+            address=self.address,
+            count=self.count,
+            dev_id=self.unit,
+            transaction_id=self.transaction,
+        )
+
     @property
     def function(self) -> int:
         """Return the function code."""
-        return _FUNCTIONS[self.space]
-
-    def pdu(self) -> bytes:
-        """Return function, address and count."""
-        return struct.pack(">BHH", self.function, self.address, self.count)
+        return int(_REQUESTS[self.space].function_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,12 @@ class RtuFraming:
 
     name: FramingName = "rtu"
 
+    def __init__(self) -> None:
+        self._framer = FramerRTU(DecodePDU(is_server=False))
+
     def encode(self, request: Request) -> bytes:
         """Return the request as bytes on the wire."""
-        frame = bytes([request.unit]) + request.pdu()
-        return frame + struct.pack("<H", crc16(frame))
+        return bytes(self._framer.buildFrame(request.pdu()))
 
     def find(self, received: bytes, request: Request) -> Found | None:
         """Return what the bytes begin with; None while a frame is not complete."""
@@ -109,18 +114,19 @@ class RtuFraming:
             return None
         function, length = received[1], received[2]
         if function & _EXCEPTION_BIT:
-            size = 1 + _EXCEPTION_PDU_BYTES + _CRC_BYTES
+            size = 1 + _EXCEPTION_PDU_BYTES + 2
         elif function == request.function:
-            size = 3 + length + _CRC_BYTES
+            size = 3 + length + 2
         else:
             return Garbage(f"function {function}, where {request.function} was asked for")
         if len(received) < size:
             return None
-        if crc16(received[:size]):
+        _, unit, _, pdu = self._framer.decode(received[:size])
+        if not pdu:
             return Garbage("the checksum does not match")
-        if received[0] != request.unit:
+        if unit != request.unit:
             return Foreign(size)
-        return _answer(received[1 : size - _CRC_BYTES], request) or Foreign(size)
+        return _answer(bytes(pdu), request) or Foreign(size)
 
 
 class TcpFraming:
@@ -128,10 +134,12 @@ class TcpFraming:
 
     name: FramingName = "tcp"
 
+    def __init__(self) -> None:
+        self._framer = FramerSocket(DecodePDU(is_server=False))
+
     def encode(self, request: Request) -> bytes:
         """Return the request as bytes on the wire."""
-        pdu = request.pdu()
-        return struct.pack(">HHHB", request.transaction, 0, 1 + len(pdu), request.unit) + pdu
+        return bytes(self._framer.buildFrame(request.pdu()))
 
     def find(self, received: bytes, request: Request) -> Found | None:
         """Return what the bytes begin with; None while a frame is not complete.
@@ -153,14 +161,6 @@ class TcpFraming:
         return _answer(received[_MBAP_BYTES:size], request) or Foreign(size)
 
 
-def crc16(data: bytes) -> int:
-    """Return the checksum of bytes; of a frame that ends with its own checksum it is 0."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
-    return crc
-
-
 def next_transaction(transaction: int) -> int:
     """Return the transaction number after this one; never 0, which some converters make up."""
     return transaction % _MAX_TRANSACTION + 1
@@ -178,12 +178,3 @@ def _answer(pdu: bytes, request: Request) -> Registers | Declined | None:
 
 def _u16(received: bytes, at: int) -> int:
     return int.from_bytes(received[at : at + 2], "big")
-
-
-def _crc_of_byte(byte: int) -> int:
-    for _ in range(8):
-        byte = byte >> 1 ^ (_CRC_POLYNOMIAL if byte & 1 else 0)
-    return byte
-
-
-_CRC_TABLE = [_crc_of_byte(byte) for byte in range(256)]

@@ -3,11 +3,11 @@
 import asyncio
 import os
 import re
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
-from serial import Serial, SerialException
+from pymodbus.transport.serialtransport import create_serial_connection
+from serial import SerialException
 
 from ledger.facts.record import GapCause
 from lightnode.errors import MeterFault
@@ -23,7 +23,6 @@ _ADDRESS = re.compile(
     r"rtu://(/.+)|(tcp|rtu\+tcp)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?/?"
 )
 _CHUNKS_KEPT = 64
-_CHUNK_BYTES = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +83,37 @@ class SerialSettings:
     stop_bits: int
 
 
-class Line(ABC):
+class Line(asyncio.Protocol):
     """One connection; what arrives waits in order until it is taken."""
 
     def __init__(self) -> None:
         self._chunks: asyncio.Queue[bytes] = asyncio.Queue(_CHUNKS_KEPT)
+        self._transport: asyncio.Transport | None = None
+        self._made = asyncio.Event()
         self.lost = False
 
-    @abstractmethod
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the connection."""
+        self._transport = transport  # type: ignore[assignment]
+        self._made.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
+        """Take note that it is gone; whoever waits is woken with no bytes."""
+        self.lost = True
+        self._put(b"")
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came."""
+        self._put(data)
+
+    async def made(self) -> None:
+        """Wait until the connection stands."""
+        await self._made.wait()
+
     def write(self, data: bytes) -> None:
         """Send bytes; nothing happens on a line that is lost."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close the connection."""
+        if self._transport and not self.lost:
+            self._transport.write(data)
 
     async def receive(self, until_s: float) -> bytes:
         """Return what came next, b"" when the line is lost.
@@ -117,89 +133,17 @@ class Line(ABC):
             dropped += len(self._chunks.get_nowait())
         return dropped
 
-    def arrived(self, data: bytes) -> None:
-        """Keep what came; of a babbling line only the newest."""
-        if self._chunks.full():
-            self._chunks.get_nowait()
-        self._chunks.put_nowait(data)
-
-    def end(self) -> None:
-        """Take note that the line is lost; whoever waits is woken with no bytes."""
-        if not self.lost:
-            self.lost = True
-            self.arrived(b"")
-
-
-class TcpLine(Line, asyncio.Protocol):
-    """A line over TCP."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take note of the connection."""
-        self._transport = transport  # type: ignore[assignment]
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        """Take note that it is gone."""
-        self.end()
-
-    def data_received(self, data: bytes) -> None:
-        """Keep what came."""
-        self.arrived(data)
-
-    def write(self, data: bytes) -> None:
-        """Send bytes; nothing happens on a line that is lost."""
-        if self._transport and not self.lost:
-            self._transport.write(data)
-
     def close(self) -> None:
         """Close the connection."""
-        if self._transport:
+        if self._transport and not self.lost:
+            self.lost = True
             self._transport.close()
-        self.end()
 
-
-class SerialLine(Line):
-    """A line over a serial port, which this process has for itself."""
-
-    def __init__(self, device: str, settings: SerialSettings) -> None:
-        super().__init__()
-        self._loop = asyncio.get_running_loop()
-        self._port = Serial(
-            device,
-            baudrate=settings.baud,
-            parity=settings.parity,
-            stopbits=settings.stop_bits,
-            timeout=0,
-            write_timeout=0,
-            exclusive=True,
-        )
-        self._loop.add_reader(self._port.fileno(), self._readable)
-
-    def write(self, data: bytes) -> None:
-        """Send bytes; nothing happens on a line that is lost."""
-        if not self.lost:
-            try:
-                self._port.write(data)
-            except OSError:
-                self.close()
-
-    def close(self) -> None:
-        """Close the port."""
-        if not self.lost:
-            self._loop.remove_reader(self._port.fileno())
-            self._port.close()
-            self.end()
-
-    def _readable(self) -> None:
-        try:
-            data = self._port.read(_CHUNK_BYTES)
-        except OSError:
-            self.close()
-        else:
-            self.arrived(data) if data else None
+    def _put(self, data: bytes) -> None:
+        if self._chunks.full():
+            # A babbling line: what it said long ago answers nothing we still ask.
+            self._chunks.get_nowait()
+        self._chunks.put_nowait(data)
 
 
 async def open_line(address: LineAddress, settings: SerialSettings, until_s: float) -> Line:
@@ -208,14 +152,27 @@ async def open_line(address: LineAddress, settings: SerialSettings, until_s: flo
     Raises:
         MeterFault: METER_TIMEOUT: there is nobody at the address, or the port cannot be used.
     """
+    loop = asyncio.get_running_loop()
+    line = Line()
     try:
-        if address.scheme == "rtu":
-            return SerialLine(address.device, settings)
-        loop = asyncio.get_running_loop()
         async with asyncio.timeout_at(until_s):
-            return (await loop.create_connection(TcpLine, address.host, address.port))[1]
+            if address.scheme == "rtu":
+                await create_serial_connection(
+                    loop,
+                    lambda: line,
+                    address.device,
+                    baudrate=settings.baud,
+                    bytesize=8,
+                    parity=settings.parity,
+                    stopbits=settings.stop_bits,
+                    timeout=0,
+                )
+            else:
+                await loop.create_connection(lambda: line, address.host, address.port)
+            await line.made()
     except (OSError, ValueError) as error:
         raise _unreachable(address, error) from error
+    return line
 
 
 def _unreachable(address: LineAddress, error: Exception) -> MeterFault:

@@ -158,4 +158,4 @@ def test_nothing_is_asked_for_in_vain(extra: str) -> None:
 def test_a_vain_dependency_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OWNERS, "chain", "lightnode")
     assert "py-evm" in unused("chain")
-    assert "pyserial" in undeclared("chain")
+    assert "pymodbus" in undeclared("chain")

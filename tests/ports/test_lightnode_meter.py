@@ -2,14 +2,10 @@
 
 import asyncio
 import random
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from pymodbus import FramerType
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ledger.facts.record import GapCause
 from lightnode.errors import MeterFault
@@ -18,7 +14,6 @@ from lightnode.meters.modbus import ModbusMeter
 from lightnode.meters.profile import load_profile
 from lightnode.ports import Meter
 from tests.fakes.modbus_device import Device, Trick, listening, on_a_serial_port
-from tests.servers import free_port
 
 BUDGET_S = 0.25
 LINES = ["tcp", "rtu+tcp", "rtu"]
@@ -181,28 +176,3 @@ async def test_not_even_from_a_device_that_answers_out_of_order(line: str) -> No
     assert wrong == 0
     assert late > 25
     assert taken > 50
-
-
-@pytest.mark.parametrize("line", ["tcp", "rtu+tcp"])
-async def test_a_device_not_written_here_is_read(line: str) -> None:
-    """Pymodbus serves the registers, with frames of its own making."""
-    words = [0] * 0x80
-    for place, value in Device().floats().items():
-        words[place : place + 2] = struct.unpack(">HH", struct.pack(">f", value))
-    registers = [SimData(0, values=words, datatype=DataType.REGISTERS)]
-    port = free_port()
-    server = ModbusTcpServer(
-        SimDevice(id=1, simdata=registers),
-        framer=FramerType.SOCKET if line == "tcp" else FramerType.RTU,
-        address=("127.0.0.1", port),
-    )
-    await server.serve_forever(background=True)
-    try:
-        address = LineAddress.parse(f"{line}://127.0.0.1:{port}")
-        meter = ModbusMeter(load_profile("eastron-sdm630"), address)
-        for _ in range(4):
-            measured = await meter.read(2.0)
-            assert (measured.power_w, measured.frequency_mhz) == (2_760, 50_000)
-        await meter.close()
-    finally:
-        await server.shutdown()  # type: ignore[no-untyped-call]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lightnode.meters.line import LineAddress, TcpLine
+from lightnode.meters.line import Line, LineAddress
 
 
 @pytest.mark.parametrize(
@@ -43,23 +43,25 @@ def test_the_other_framing() -> None:
 
 
 async def test_what_arrives_waits_in_order_and_the_end_wakes() -> None:
-    line, soon_s = TcpLine(), asyncio.get_running_loop().time() + 1
-    line.arrived(b"a")
-    line.arrived(b"b")
+    line, soon_s = Line(), asyncio.get_running_loop().time() + 1
+    line.data_received(b"a")
+    line.data_received(b"b")
     assert await line.receive(soon_s) == b"a"
     assert line.discard() == 1
-    line.end()
+    line.connection_lost(None)
     assert await line.receive(soon_s) == b""
     assert await line.receive(soon_s) == b""
+    line.write(b"into the void")
+    line.close()
 
 
 async def test_a_babbling_line_keeps_only_the_newest() -> None:
-    line = TcpLine()
+    line = Line()
     for number in range(1_000):
-        line.arrived(b"%04d" % number)
+        line.data_received(b"%04d" % number)
     assert line.discard() == 64 * 4
 
 
 async def test_silence_is_a_time_out() -> None:
     with pytest.raises(TimeoutError):
-        await TcpLine().receive(asyncio.get_running_loop().time() + 0.01)
+        await Line().receive(asyncio.get_running_loop().time() + 0.01)
