@@ -16,7 +16,7 @@ from ledger.errors import Rejected
 from ledger.facts.pod import Pod
 from lightnode import agent, checking, enrolment
 from lightnode.config import Settings
-from lightnode.meters.profile import load_profile, shipped_profiles
+from lightnode.meters.profile import Profile, load_profile, shipped_profiles
 from lightnode.ports import Measurement
 
 _GREEN, _RED, _PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[0m"
@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
     meter_verbs = meter.add_subparsers(title="verbs", metavar="VERB", required=True)
     subcommand(meter_verbs, "read", "read the meter once and print what it says", _meter_read)
     subcommand(meter_verbs, "list", "list the meter profiles that are shipped", _meter_list)
+    subcommand(meter_verbs, "schema", "print the JSON Schema of a meter profile", _meter_schema)
     config = verbs.add_parser("config", help="the configuration file")
     config_verbs = config.add_subparsers(title="verbs", metavar="VERB", required=True)
     settings = subcommand(config_verbs, "show", "print every setting", _config_show)
@@ -115,6 +116,11 @@ def _meter_list(arguments: argparse.Namespace) -> int:
         print(
             f"{profile.id:<20}{profile.phases} phase{'s' * (profile.phases > 1):<3}{profile.title}"
         )
+    return Exit.OK
+
+
+def _meter_schema(_: argparse.Namespace) -> int:
+    print(json.dumps(schema(Profile), indent=2))
     return Exit.OK
 
 

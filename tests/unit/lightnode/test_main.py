@@ -77,5 +77,7 @@ def test_profiles_and_settings_are_listed(config: Path, capsys: pytest.CaptureFi
     assert f"meter.profile = eastron-sdm630    # {config}" in capsys.readouterr().out
     assert main(["config", "show", "-c", str(config), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["settings"]["broker.protocol"]["value"] == "5"
+    assert main(["meter", "schema"]) == 0
+    assert "golden" in json.loads(capsys.readouterr().out)["required"]
     assert main(["config", "schema"]) == 0
     assert "meter" in json.loads(capsys.readouterr().out)["properties"]
