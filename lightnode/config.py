@@ -20,7 +20,6 @@ class NodeSettings:
 
     folder: Path
     capacity_days: int = 30
-    log_json: bool = False
 
     def __post_init__(self) -> None:
         if self.capacity_days < 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ledger.facts.receipt import StoredSegment
-from ledger.facts.segment import Head, Registers
+from ledger.facts.segment import Head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,19 +210,3 @@ class Signer(Protocol):
     def sign(self, payload: bytes, context: bytes) -> bytes:
         """Return a COSE_Sign1 message over the payload in this context."""
         ...
-
-
-__all__ = [
-    "Broker",
-    "ClockState",
-    "ClockWatch",
-    "Kept",
-    "Measurement",
-    "Meter",
-    "Outbox",
-    "Registers",
-    "SealedSegment",
-    "Session",
-    "Signer",
-    "Tail",
-]
