@@ -31,9 +31,9 @@ class Promise:
     waiting: int
 
 
-def _written(folder: Path, dice: random.Random) -> list[Promise]:
+def _written(store: Store, folder: Path, dice: random.Random) -> list[Promise]:
     """Write for a while without letting the journal flow back; return what was promised when."""
-    store, tail, number = Store(folder, capacity=10_000), Tail(), 0
+    tail, number = Tail(), 0
     store.load()
     assert store._database
     store._database.execute("PRAGMA wal_autocheckpoint = 0")
@@ -84,11 +84,13 @@ def memory_disk() -> Iterator[Path]:
 def test_ten_thousand_power_cuts(seed: int, memory_disk: Path) -> None:
     dice = random.Random(seed)
     written = memory_disk / "written"
-    promises = _written(written, dice)
+    writer = Store(written, capacity=10_000)
+    promises = _written(writer, written, dice)
     journal = (written / "outbox.db-wal").read_bytes()
     base = memory_disk / "base"
     base.mkdir()
     shutil.copy(written / "outbox.db", base)
+    writer.close()
     assert len(promises) > 50
     lost = 0
     for number in range(POINTS_A_RUN):
