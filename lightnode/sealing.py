@@ -64,7 +64,8 @@ class Seal:
             header_hash=header_hash,
             encoded=codec.encode_segment(segment),
         )
-        return sealed, replace(after(tail, rows), previous_hash=header_hash)
+        ended = replace(after(tail, rows), previous_hash=header_hash, next_slot=header.end_slot)
+        return sealed, ended
 
     def _header(
         self, rows: Sequence[Row], root: bytes, tail: Tail, checkpoint: Head | None

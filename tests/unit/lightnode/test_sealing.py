@@ -74,3 +74,10 @@ def test_a_segment_that_covers_nothing_stands_where_the_next_one_begins() -> Non
     assert (header.first_slot, header.end_slot) == (FIRST + 9, FIRST + 9)
     assert after.next_slot == FIRST + 9
     assert header.first_registers is None
+
+
+def test_a_first_segment_without_a_slot_says_where_the_slots_begin() -> None:
+    segment, tail = seal_of().segment([codec.encode_record(RECORDS[0])], Tail(), None)
+    header = header_of(segment)
+    assert (header.first_slot, header.end_slot) == (FIRST, FIRST)
+    assert tail.next_slot == FIRST, "the next segment could start anywhere"
