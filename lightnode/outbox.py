@@ -160,13 +160,13 @@ class Store:
                     segment.first_sequence, segment.count, segment.header_hash, segment.encoded
                 ),
             )
-            cursor = database.execute(
+            deleted = database.execute(
                 "DELETE FROM record WHERE sequence >= ? AND sequence < ?",
                 (segment.first_sequence, segment.first_sequence + segment.count),
-            )
-            if cursor.rowcount != segment.count:
+            ).rowcount
+            if deleted != segment.count:
                 raise InvariantBroken(
-                    f"sealed {segment.count} records, of which {cursor.rowcount} are kept",
+                    f"sealed {segment.count} records, of which {deleted} are kept",
                     where=str(self._folder),
                 )
             put(database, "tail", tail_text(tail))
@@ -181,13 +181,13 @@ class Store:
         released = records = 0
         with self._writing() as database:
             for each in stored:
-                cursor = database.execute(
+                deleted = database.execute(
                     "DELETE FROM segment WHERE first_sequence = ? AND count = ? "
                     "AND header_hash = ?",
                     (each.first_sequence, each.count, each.header_hash),
-                )
-                released += cursor.rowcount
-                records += cursor.rowcount * each.count
+                ).rowcount
+                released += deleted
+                records += deleted * each.count
             if checkpoint:
                 put(database, "checkpoint", f"{checkpoint[0]} {checkpoint[1].hex()}")
         self._segment_records -= records
@@ -213,7 +213,10 @@ class Store:
         return int(row[0])
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database.
+
+        Nothing may hold a cursor: the lock would outlive the connection, as long as a traceback.
+        """
         database, self._database = self._database, None
         if database:
             with contextlib.suppress(sqlite3.Error):

@@ -156,7 +156,8 @@ class Recorder:
     async def _close(self) -> None:
         sealed, tail = self._seal.segment(self._open, self._sealed, self._checkpoint)
         await self._kept(self._outbox.seal(sealed, tail))
-        self._sealed, self._open, self._open_covers = tail, [], False
+        self._sealed = self._tail = tail
+        self._open, self._open_covers = [], False
         log.debug(
             "lightnode.sealed",
             extra={"sequence": sealed.first_sequence, "count": sealed.count},

@@ -131,4 +131,4 @@ async def test_a_record_without_slots_is_kept_like_any_other(outbox: Outbox) -> 
     await outbox.seal(segment, tail)
     header = codec.decode_header(payload_of(codec.decode_segment(segment.encoded).signed_header)[1])
     assert (header.first_slot, header.end_slot) == (FIRST_SLOT, FIRST_SLOT)
-    assert (await outbox.load()).tail.next_slot is None
+    assert (await outbox.load()).tail.next_slot == FIRST_SLOT

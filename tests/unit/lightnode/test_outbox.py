@@ -131,6 +131,7 @@ class Plan:
             raise sqlite3.OperationalError("disk I/O error")
         done = work()
         if self.left == 0:
+            done.close()
             raise sqlite3.OperationalError("disk I/O error")
         return done
 
