@@ -6,12 +6,18 @@ For anything else use mosquitto.
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
+from typing import TYPE_CHECKING
 
 from ledger.errors import Unavailable
 
+if TYPE_CHECKING:
+    from amqtt.broker import Broker
+
 LIMITS = "about 1,000 messages/s, MQTT 3.1.1, no access rules, keeps nothing"
+_LONGEST_FAREWELL_S = 2.0
 
 log = logging.getLogger("gateway")
 
@@ -45,11 +51,18 @@ async def serve(host: str, port: int, *, only_try: bool = False) -> None:
             remedy="choose another --port",
         ) from error
     if only_try:
-        await broker.shutdown()
+        await _shut_down(broker)
         return
     log.warning("gateway.demo_broker", extra={"host": host, "port": port, "limits": LIMITS})
     await _told_to_stop()
-    await broker.shutdown()
+    await _shut_down(broker)
+
+
+async def _shut_down(broker: "Broker") -> None:
+    """End without waiting long for clients that do not let go: nothing is kept anyway."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LONGEST_FAREWELL_S):
+            await broker.shutdown()
 
 
 async def _told_to_stop() -> None:
