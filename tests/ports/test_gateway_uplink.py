@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -27,10 +28,13 @@ class Node:
     def __init__(self, port: int) -> None:
         self.received: list[MQTTMessage] = []
         self._client = Client(CallbackAPIVersion.VERSION2)
+        subscribed = threading.Event()
         self._client.on_message = lambda _client, _data, message: self.received.append(message)
+        self._client.on_connect = lambda client, *_: client.subscribe(receipt_topic(7), qos=1)
+        self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.connect("127.0.0.1", port)
-        self._client.subscribe(receipt_topic(7), qos=1)
         self._client.loop_start()
+        assert subscribed.wait(WAIT_S), "the broker does not answer a subscription"
 
     def send(self, topic: str, payload: bytes) -> None:
         self._client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)

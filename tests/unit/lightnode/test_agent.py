@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def settings_of(file: Path) -> Settings:
 async def _runs(settings: Settings, seconds_s: float, **more: Path) -> None:
     running = asyncio.create_task(agent.run(settings, **more))
     await asyncio.sleep(seconds_s)
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(10):
+        await running
+
+
+async def _runs_until(settings: Settings, holds: Callable[[], bool], **more: Path) -> None:
+    running = asyncio.create_task(agent.run(settings, **more))
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 -- told by the broker, not by an event
+            await asyncio.sleep(0.05)
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(10):
         await running
@@ -92,7 +103,10 @@ async def test_another_start_of_the_system_means_that_power_was_off(
         )
         for name in ("first", "second", "second"):
             boot_id.write_text(name)
-            await _runs(settings_of(config), 1.5, boot_id_file=boot_id)
+            gateway.live.clear()
+            await _runs_until(
+                settings_of(config), lambda: len(gateway.live) >= 4, boot_id_file=boot_id
+            )
             await asyncio.sleep(0.5)
     await _rest_admitted(tmp_path, gateway.judge)
     causes = [
