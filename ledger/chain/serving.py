@@ -79,6 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
         if body:
             self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            # Untold, a client would send its next request into a connection that is closing.
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
