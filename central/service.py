@@ -24,7 +24,8 @@ from central.scd.sealing import Sealer
 from central.scd.series import Series
 from central.scd.tokens import TokenStore
 from ledger.errors import Rejected, Unavailable
-from ledger.facts.clock import Clock, ScaledClock, SystemClock
+from ledger.facts import clock
+from ledger.facts.clock import Clock
 
 log = logging.getLogger("central")
 
@@ -34,9 +35,7 @@ _GRACEFUL_S = 5
 
 def clock_of(config: CentralConfig) -> Clock:
     """Return the clock that the configuration asks for."""
-    if config.clock == type(config.clock)():
-        return SystemClock()
-    return ScaledClock(config.clock.origin_ms, config.clock.rate)
+    return clock.clock_of(config.clock.origin_ms, config.clock.rate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from gateway.config import GatewayConfig
 from gateway.journal import Journal
 from gateway.ports import Ledger
 from ledger.errors import Rejected
-from ledger.facts.clock import Clock, ScaledClock, SystemClock
+from ledger.facts import clock
+from ledger.facts.clock import Clock
 from ledger.signing import SigningKey, read_secret
 
 _MIB = 1 << 20
@@ -13,9 +14,7 @@ _ED25519_BYTES = 32
 
 def clock_of(config: GatewayConfig) -> Clock:
     """Return the clock that the configuration asks for."""
-    if config.clock.rate == 1:
-        return SystemClock()
-    return ScaledClock(config.clock.origin_ms, config.clock.rate)
+    return clock.clock_of(config.clock.origin_ms, config.clock.rate)
 
 
 def gateway_key(config: GatewayConfig) -> SigningKey:

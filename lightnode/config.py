@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ledger.facts.clock import Clock, ScaledClock, SystemClock
+from ledger.facts.clock import Clock, clock_of
 from ledger.facts.interval import SLOT_MS
 from lightnode.meters.line import LineAddress, SerialSettings
 from lightnode.meters.profile import Bus, Parity
@@ -93,9 +93,7 @@ class ClockSettings:
 
     def clock(self) -> Clock:
         """Return the clock."""
-        if self.rate == 1.0 and not self.origin_ms:
-            return SystemClock()
-        return ScaledClock(self.origin_ms, self.rate)
+        return clock_of(self.origin_ms, self.rate)
 
 
 @dataclass(frozen=True, slots=True)

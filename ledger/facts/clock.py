@@ -73,3 +73,12 @@ class ScaledClock:
         """Wait in short naps until the scaled clock shows `unix_ms`."""
         while (remaining_ms := unix_ms - self.now_ms()) > 0:  # noqa: ASYNC110 -- time is no event
             await asyncio.sleep(min(remaining_ms / 1000 / self.rate, _LONGEST_NAP_S))
+
+
+def clock_of(origin_ms: int, rate: float) -> Clock:
+    """Return the machine's clock for rate 1, which needs no origin, else a scaled one.
+
+    Raises:
+        ValueError: the rate is not above 0.
+    """
+    return SystemClock() if rate == 1 else ScaledClock(origin_ms, rate)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ledger.facts.clock import Clock, ScaledClock, SystemClock
+from ledger.facts.clock import Clock, ScaledClock, SystemClock, clock_of
 
 
 @pytest.mark.parametrize("clock", [SystemClock(), ScaledClock(time.time_ns() // 10**6, 20.0)])
@@ -32,3 +32,8 @@ def test_scaled_clocks_of_one_origin_agree_and_run_fast() -> None:
 def test_a_clock_cannot_stand_still() -> None:
     with pytest.raises(ValueError, match="above 0"):
         ScaledClock(0, 0.0)
+
+
+def test_only_another_rate_needs_another_clock() -> None:
+    assert isinstance(clock_of(5, 1.0), SystemClock)
+    assert clock_of(5, 2.0) == ScaledClock(5, 2.0)
