@@ -84,6 +84,19 @@ def load(
     return Loaded(built, reader.origins)
 
 
+def filled(kind: type[T], given: Mapping[str, Any], file: Path) -> T:
+    """Return a dataclass filled from what a file holds; `kind` is of the make `load` takes.
+
+    Raises:
+        Misconfigured: with every fault found.
+    """
+    reader = _Reader(file, "")
+    built = reader.build(kind, given, "")
+    if reader.faults or built is None:
+        raise Misconfigured(reader.faults)
+    return built
+
+
 def schema(kind: type) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a configuration file."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_object_schema(kind)}

@@ -1,0 +1,1 @@
+"""The grid: its model, its file, what is wrong with it, and where it comes from."""

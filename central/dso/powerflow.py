@@ -1,0 +1,314 @@
+"""The power flow of many situations at once, by power-grid-model.
+
+Powers follow the load convention: positive is drawn from the grid. A situation is a row: a
+quarter of a day, a scenario of it, a tap position tried.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from power_grid_model import (
+    CalculationMethod,
+    ComponentType,
+    DatasetType,
+    LoadGenType,
+    PowerGridModel,
+    initialize_array,
+)
+from power_grid_model.errors import PowerGridError
+
+from central.dso.grid.islands import islands
+from central.dso.grid.model import (
+    BRANCH_KINDS,
+    Booleans,
+    Floats,
+    Grid,
+    Integers,
+    Phasors,
+    names,
+)
+from ledger.errors import Rejected
+
+CURRENT_TOLERANCE_PU = 1e-6
+NEWTON_TOLERANCE_PU = 1e-8
+_MOST_ITERATIONS = 60
+_DEVIATION = re.compile(r"[Mm]ax deviation:? ([0-9.eE+-]+|nan|inf)")
+
+
+class NotConverged(Rejected):
+    """A situation has no solution that the engine could find, neither by current nor by Newton.
+
+    Args:
+        situations: rows that failed.
+        island: names of the nodes where, as far as it could be told.
+        deviation_pu: how far the voltages still moved in the last iteration.
+    """
+
+    def __init__(
+        self, situations: Integers, *, island: str, deviation_pu: float, where: str
+    ) -> None:
+        rows = ", ".join(str(row) for row in situations[:5])
+        more = f" and {len(situations) - 5} more" if len(situations) > 5 else ""  # noqa: PLR2004
+        super().__init__(
+            f"no power flow for situation {rows}{more} in the island of {island}: Newton's last "
+            f"step was {deviation_pu:.3g} pu",
+            where=where,
+            remedy="the load is beyond what the grid can carry, or a parameter is wrong: "
+            "certiflex central grid check",
+            reason="not_converged",
+        )
+        self.situations = situations
+        self.island = island
+        self.deviation_pu = deviation_pu
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Tap positions and closed branches, for all situations or row by row; None is the file's.
+
+    Args:
+        tap_pos: shape (transformers) or (situations, transformers).
+        closed: shape (branches) or (situations, branches).
+        source_pu: voltage of all sources, shape (situations); None is the file's.
+    """
+
+    tap_pos: Integers | None = None
+    closed: Booleans | None = None
+    source_pu: Floats | None = None
+
+
+AS_BUILT = Setting()
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Solved situations.
+
+    Args:
+        u_pu: voltage phasors in per unit of rated voltage, shape (situations, nodes); 0 where
+            nothing feeds the node.
+        loading_pct: current in percent of the rating at the side where it is greater, for lines
+            and transformers alike (the engine's own figure for a transformer is apparent power,
+            but what heats is current); 0 for a link; shape (situations, branches).
+        source_va: power that each source gives into the grid, shape (situations, sources).
+        by_newton: situations that the iterated current could not solve and Newton did.
+    """
+
+    u_pu: Phasors
+    loading_pct: Floats
+    source_va: Phasors
+    by_newton: Booleans
+
+    @property
+    def voltage_pu(self) -> Floats:
+        """Return the magnitudes of the voltages [pu]."""
+        magnitudes: Floats = np.abs(self.u_pu)
+        return magnitudes
+
+
+class PowerFlow:
+    """The power flow of one grid, ready to be asked many times.
+
+    Raises:
+        Rejected: `bad_grid`: the engine does not take the network.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        try:
+            self._model = PowerGridModel({**grid.network, "sym_load": _loads(grid)})
+        except PowerGridError as error:
+            raise Rejected(
+                _first_line(error),
+                where=grid.name,
+                remedy="see what is wrong: certiflex central grid check",
+                reason="bad_grid",
+            ) from error
+
+    def solve(
+        self,
+        drawn_va: Phasors,
+        setting: Setting = AS_BUILT,
+        *,
+        exact: bool = False,
+        one_thread: bool = True,
+    ) -> Flow:
+        """Return the state of every situation.
+
+        Args:
+            drawn_va: complex power drawn at each node, shape (situations, nodes).
+            setting: taps, switches and source voltage.
+            exact: Newton to 1e-8 pu at once, for states that are published.
+            one_thread: else all cores.
+
+        Raises:
+            NotConverged: neither method found a solution for some situation.
+        """
+        update = {**_load_update(drawn_va), **_setting_update(self.grid, setting, len(drawn_va))}
+        threads = -1 if one_thread else 0
+        rows = np.arange(len(drawn_va))
+        by_newton = np.zeros(len(drawn_va), dtype=bool)
+        if exact:
+            found, failed = self._calculate(update, NEWTON, threads)
+            by_newton[:] = True
+        else:
+            found, failed = self._calculate(update, CURRENT, threads)
+            if failed:
+                again = np.array(sorted(failed))
+                by_newton[again] = True
+                better, still = self._calculate(_rows_of(update, again), NEWTON, threads)
+                failed = {int(again[row]): why for row, why in still.items()}
+                _put(found, better, again)
+        if failed:
+            self._explain(drawn_va, setting, rows, failed)
+        return _flow(self.grid, found, by_newton)
+
+    def _calculate(
+        self, update: "_Update", method: "_Method", threads: int
+    ) -> tuple[dict[Any, Any], dict[int, str]]:
+        """Return what the engine found, and why for each situation it could not solve."""
+        found = self._model.calculate_power_flow(
+            update_data=update,
+            calculation_method=method.name,
+            error_tolerance=method.tolerance_pu,
+            max_iterations=_MOST_ITERATIONS,
+            threading=threads,
+            output_component_types=_WANTED,
+            continue_on_batch_error=True,
+        )
+        failure = self._model.batch_error
+        if failure is None:
+            return found, {}
+        told = dict(zip(failure.failed_scenarios, failure.error_messages, strict=True))
+        return found, {int(row): str(why) for row, why in told.items()}
+
+    def _explain(
+        self, drawn_va: Phasors, setting: Setting, rows: Integers, failed: Mapping[int, str]
+    ) -> None:
+        """Raise what is known of the situations that nobody could solve."""
+        unsolved = np.array(sorted(failed))
+        first = int(unsolved[0])
+        closed = _at(setting.closed, first)
+        place = "unknown place"
+        for island in islands(self.grid, closed):
+            alone = np.zeros_like(drawn_va[first])
+            alone[island] = drawn_va[first, island]
+            update = {**_load_update(alone[None]), **_setting_update(self.grid, setting, 1, first)}
+            if self._calculate(update, NEWTON, -1)[1]:
+                place = names(self.grid.nodes, island, most=3)
+                break
+        found = _DEVIATION.search(failed[first])
+        raise NotConverged(
+            rows[unsolved],
+            island=place,
+            deviation_pu=float(found[1]) if found else float("nan"),
+            where=self.grid.name,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    name: CalculationMethod
+    tolerance_pu: float
+
+
+CURRENT = _Method(CalculationMethod.iterative_current, CURRENT_TOLERANCE_PU)
+NEWTON = _Method(CalculationMethod.newton_raphson, NEWTON_TOLERANCE_PU)
+
+_Update = dict[ComponentType, dict[str, Any]]
+_WANTED: dict[Any, Any] = {
+    ComponentType.node: ["u_pu", "u_angle"],
+    ComponentType.line: ["i_from", "i_to"],
+    ComponentType.transformer: ["i_from", "i_to"],
+    ComponentType.source: ["p", "q"],
+}
+
+
+def _loads(grid: Grid) -> Any:  # noqa: ANN401 -- a structured array of the engine
+    """Return one load for each node: what its points of delivery draw together."""
+    loads = initialize_array(DatasetType.input, ComponentType.sym_load, len(grid.nodes))
+    first = 1 + max(int(component["id"].max()) for component in grid.network.values())
+    loads["id"] = first + np.arange(len(grid.nodes))
+    loads["node"] = grid.node_ids
+    loads["status"] = 1
+    loads["type"] = LoadGenType.const_power
+    loads["p_specified"] = loads["q_specified"] = 0.0
+    return loads
+
+
+def _load_update(drawn_va: Phasors) -> _Update:
+    return {
+        ComponentType.sym_load: {
+            "p_specified": np.ascontiguousarray(drawn_va.real),
+            "q_specified": np.ascontiguousarray(drawn_va.imag),
+        }
+    }
+
+
+def _setting_update(
+    grid: Grid, setting: Setting, situations: int, only: int | None = None
+) -> _Update:
+    """Return what a setting changes, in every situation or as in situation `only`."""
+
+    def rows(value: Any) -> Any:  # noqa: ANN401 -- arrays of any element
+        if only is not None and value.ndim == 2:  # noqa: PLR2004
+            value = value[only]
+        return np.ascontiguousarray(np.broadcast_to(value, (situations, value.shape[-1])))
+
+    update: dict[str, dict[str, Any]] = {}
+    if setting.closed is not None:
+        for kind in BRANCH_KINDS:
+            if len(grid.network.get(kind, ())):
+                status = rows(setting.closed)[:, grid.spans[kind]].astype(np.int8)
+                update[kind] = {"from_status": status.copy(), "to_status": status.copy()}
+    if setting.tap_pos is not None:
+        update.setdefault("transformer", {})["tap_pos"] = rows(setting.tap_pos).astype(np.int8)
+    if setting.source_pu is not None:
+        sources, pu = len(grid.network["source"]), setting.source_pu
+        chosen = pu if only is None else pu[only : only + 1]
+        update["source"] = {"u_ref": np.repeat(chosen[:, None], sources, axis=1)}
+    return {ComponentType[kind]: values for kind, values in update.items()}
+
+
+def _rows_of(update: _Update, rows: Integers) -> _Update:
+    return {
+        kind: {field: np.ascontiguousarray(values[rows]) for field, values in fields.items()}
+        for kind, fields in update.items()
+    }
+
+
+def _put(found: dict[Any, Any], better: Mapping[Any, Any], rows: Integers) -> None:
+    """Write what was solved later into its rows."""
+    for kind, fields in better.items():
+        for field, values in fields.items():
+            found[kind][field][rows] = values
+
+
+def _flow(grid: Grid, found: Mapping[Any, Any], by_newton: Booleans) -> Flow:
+    nodes, sources = found[ComponentType.node], found[ComponentType.source]
+    situations = len(nodes["u_pu"])
+    loading_pct = np.zeros((situations, len(grid.branches)))
+    for kind in ("line", "transformer"):
+        if ComponentType[kind] in found:
+            span, currents = grid.spans[kind], found[ComponentType[kind]]
+            share_from = currents["i_from"] / grid.rating_a[0][span]
+            share_to = currents["i_to"] / grid.rating_a[1][span]
+            loading_pct[:, span] = np.maximum(share_from, share_to) * 100
+    u_pu = nodes["u_pu"] * np.exp(1j * nodes["u_angle"])
+    return Flow(u_pu, loading_pct, sources["p"] + 1j * sources["q"], by_newton)
+
+
+def _at(closed: Booleans | None, row: int) -> Booleans | None:
+    return closed[row] if closed is not None and closed.ndim == 2 else closed  # noqa: PLR2004
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def unfed(flow: Flow) -> Iterable[tuple[int, int]]:
+    """Return (situation, node) of the nodes that nothing feeds."""
+    return [(int(row), int(node)) for row, node in np.argwhere(np.abs(flow.u_pu) == 0)]
