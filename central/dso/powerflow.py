@@ -145,8 +145,11 @@ class PowerFlow:
             one_thread: else all cores.
 
         Raises:
+            Rejected: `bad_load`: a power or a voltage is not finite; the engine would take it for
+                "as in the file" and say nothing.
             NotConverged: neither method found a solution for some situation.
         """
+        _refuse_gaps(self.grid, drawn_va, setting)
         update = {**_load_update(drawn_va), **_setting_update(self.grid, setting, len(drawn_va))}
         threads = -1 if one_thread else 0
         rows = np.arange(len(drawn_va))
@@ -225,6 +228,17 @@ _WANTED: dict[Any, Any] = {
     ComponentType.transformer: ["i_from", "i_to"],
     ComponentType.source: ["p", "q"],
 }
+
+
+def _refuse_gaps(grid: Grid, drawn_va: Phasors, setting: Setting) -> None:
+    gaps = np.argwhere(~np.isfinite(drawn_va))
+    if len(gaps):
+        row, node = gaps[0]
+        what = f"the load of situation {row} at node {grid.nodes[node].name} is no number"
+        raise Rejected(what, where=grid.name, remedy="fill the gaps first", reason="bad_load")
+    if setting.source_pu is not None and not np.isfinite(setting.source_pu).all():
+        what = "a source's voltage is no number"
+        raise Rejected(what, where=grid.name, remedy="fill the gaps first", reason="bad_load")
 
 
 def _loads(grid: Grid) -> Any:  # noqa: ANN401 -- a structured array of the engine

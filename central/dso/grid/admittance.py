@@ -74,7 +74,8 @@ class Admittance:
     def mismatch_va(self, u_pu: Phasors, drawn_va: Phasors) -> Floats:
         """Return how far each node is from balance [VA], 0 where a source feeds.
 
-        `drawn_va` is what is taken out at each node, load convention.
+        `drawn_va` is what is taken out at each node, load convention. A solved state keeps 1e-5 VA,
+        and 0.5 VA at the ends of a link: 1e8 pu leaves double precision no more digits.
         """
         found: Floats = np.abs(self.injected_va(u_pu) + drawn_va)
         found[..., self.grid.source_nodes] = 0.0

@@ -57,8 +57,26 @@ def check(grid: Grid) -> None:
 
 
 def faults(grid: Grid) -> list[Fault]:
-    """Return every fault of a grid, those of its names first."""
+    """Return every fault of a grid, those of its names first.
+
+    Where an element hangs on a node that is not there, no other question has an answer: then
+    these faults are all that is told.
+    """
+    if astray := list(_astray(grid)):
+        return astray
     return [fault for finder in _FINDERS for fault in finder(grid)]
+
+
+def _astray(grid: Grid) -> Iterator[Fault]:
+    for kind, columns in _NODE_COLUMNS.items():
+        for column in columns if kind in grid.network else ():
+            given = grid.network[kind][column]
+            for row in np.flatnonzero(~np.isin(given, grid.network["node"]["id"])):
+                yield Fault(
+                    "unknown_node", _called(grid, kind, int(row)),
+                    f"{column} is {given[row]}, and no node of the network has that identifier",
+                    "correct the identifier, or add the node",
+                )  # fmt: skip
 
 
 # ── names ───────────────────────────────────────────────────────────────────────────────────
@@ -107,6 +125,27 @@ def _substations(grid: Grid) -> Iterator[Fault]:
             yield Fault(
                 "no_transformer", owner, f"{grid.branches[branch].name} is no transformer",
                 "name a transformer there",
+            )  # fmt: skip
+
+
+def _means(grid: Grid) -> Iterator[Fault]:
+    """Find own means that could move nothing."""
+    span = grid.spans["transformer"]
+    for means in grid.taps:
+        if span.start <= means.branch < span.stop:
+            made = grid.network["transformer"][means.branch - span.start]
+            if not made["tap_size"] > 0 or made["tap_min"] == made["tap_max"]:
+                yield Fault(
+                    "no_taps", f"transformer {grid.branches[means.branch].name}",
+                    "stands under taps and has none",
+                    "give tap_min, tap_max and tap_size, or take it out of taps",
+                )  # fmt: skip
+    for bank in grid.capacitors:
+        if bank.steps < 1 or not abs(bank.step_var) > 0:
+            yield Fault(
+                "bad_capacitor", f"capacitor {bank.name}",
+                f"has {bank.steps} steps of {bank.step_var:g} var",
+                "it needs one step or more, and each its var",
             )  # fmt: skip
 
 
@@ -165,6 +204,10 @@ def _bands(grid: Grid) -> Iterator[Fault]:
 
 # ── values ──────────────────────────────────────────────────────────────────────────────────
 
+_NODE_COLUMNS = dict.fromkeys(BRANCH_KINDS, ("from_node", "to_node")) | {
+    "shunt": ("node",),
+    "source": ("node",),
+}
 _GREATEST_CONTRACT_W = 100_000_000
 _LOWEST_BAND_PU, _HIGHEST_BAND_PU = 0.5, 1.5
 
@@ -286,6 +329,7 @@ _FINDERS: tuple[Callable[[Grid], Iterator[Fault]], ...] = (
     _doubled,
     _pods,
     _substations,
+    _means,
     _sensors,
     _unconnected,
     _bands,

@@ -43,8 +43,10 @@ from ledger.configuration import filled
 from ledger.errors import Rejected
 
 _MSGPACK = ".msgpack"
+_KINDS = ("node", *BRANCH_KINDS, "shunt", "source")
 _LOADS = ("sym_load", "asym_load", "sym_gen", "asym_gen")
 _DRAWN_BY_PODS = "loads come from the points of delivery: name them in the table, not here"
+_NOT_MODELLED = f"a network here is made of {', '.join(_KINDS)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def read_grid(path: Path) -> Grid:
 def write_grid(grid: Grid, path: Path, *, msgpack: bool = False) -> None:
     """Write the table to `path` and the network beside it; what was there is replaced."""
     network = path.with_name(path.name.removesuffix(".json").removesuffix(".grid") + ".pgm.json")
-    dataset = {kind: values for kind, values in grid.network.items() if len(values)}
+    dataset = {kind: grid.network[kind] for kind in _KINDS if len(grid.network.get(kind, ()))}
     if msgpack:
         network = network.with_suffix(_MSGPACK)
         network.write_bytes(msgpack_serialize(dataset, dataset_type=DatasetType.input))
@@ -205,7 +207,8 @@ def read_network(path: Path) -> Network:
     """Return the input data in a file of power-grid-model, JSON or msgpack.
 
     Raises:
-        Rejected: `bad_network`: it cannot be read, or it holds loads.
+        Rejected: `bad_network`: it cannot be read, or it holds what the platform does not model
+            and would leave out of its own sums: loads, regulators, windings by the three.
     """
     try:
         if path.suffix == _MSGPACK:
@@ -217,11 +220,13 @@ def read_network(path: Path) -> Network:
     except (PowerGridError, ValueError) as error:
         raise _bad_network(path, str(error).strip().splitlines()[0]) from error
     network: dict[str, Any] = {str(kind.value): values for kind, values in dataset.items()}
-    if found := [kind for kind in _LOADS if len(network.get(kind, ()))]:
-        raise _bad_network(path, f"holds {found[0]}; {_DRAWN_BY_PODS}")
-    if missing := [kind for kind in ("node", "source") if not len(network.get(kind, ()))]:
+    network = {kind: values for kind, values in network.items() if len(values)}
+    if strange := sorted(network.keys() - {*_KINDS}):
+        why = _DRAWN_BY_PODS if strange[0] in _LOADS else _NOT_MODELLED
+        raise _bad_network(path, f"holds {strange[0]}; {why}")
+    if missing := [kind for kind in ("node", "source") if kind not in network]:
         raise _bad_network(path, f"has no {missing[0]}")
-    return {kind: values for kind, values in network.items() if len(values)}
+    return network
 
 
 def _bad_network(path: Path, what: str) -> Rejected:
