@@ -13,11 +13,13 @@ from power_grid_model import (
 
 from central.dso.grid.model import (
     Branch,
+    CapacitorMeans,
     Connection,
     Grid,
     Node,
     Phasors,
     PrimarySubstation,
+    Sensor,
     TapMeans,
 )
 
@@ -90,6 +92,61 @@ def feeder(
         ),
         substations=(PrimarySubstation("PS", (len(spans),)),),
         taps=(TapMeans(len(spans)),),
+    )
+
+
+def station(clock: int = 5, *, tap_side: BranchSide = BranchSide.from_side) -> Grid:
+    """Return a small grid with each kind of element once, and each way a branch can be open.
+
+    HV ─TR─ A ─A-B─ B ─B-C─ C ─TS─ D ═D-E═ E, with B-C once more open at B, A-C open at C and
+    once more open at both ends; a bank of capacitors at B.
+    """
+    names = ("HV", "A", "B", "C", "D", "E")
+    windings = {0: (WindingType.wye_n, WindingType.wye_n), 5: (WindingType.delta, WindingType.wye),
+                11: (WindingType.delta, WindingType.wye_n)}[clock]  # fmt: skip
+    network = {
+        "node": component(
+            "node", id=10 + np.arange(6), u_rated=[110e3, 20e3, 20e3, 20e3, 400.0, 400.0]
+        ),
+        "line": component(
+            "line", id=[20, 21, 22, 23, 24], from_node=[11, 12, 12, 11, 11],
+            to_node=[12, 13, 13, 13, 13], from_status=[1, 1, 0, 1, 0], to_status=[1, 1, 1, 0, 0],
+            r1=[0.5, 0.7, 0.9, 1.1, 1.3], x1=0.716, c1=151e-9, tan1=1e-3, r0=1.5, x0=2.1,
+            c0=151e-9, tan0=0.0, i_n=145.0,
+        ),
+        "transformer": component(
+            "transformer", id=[30, 31], from_node=[10, 13], to_node=[11, 14], from_status=1,
+            to_status=1, u1=[110e3, 20e3], u2=[20e3, 400.0], sn=[25e6, 630e3], uk=[0.12, 0.06],
+            pk=[40e3, 6e3], i0=[0.001, 0.002], p0=[10e3, 1e3], winding_from=windings[0],
+            winding_to=windings[1], clock=clock, tap_side=tap_side, tap_pos=[3, -1],
+            tap_min=[-9, 2], tap_max=[9, -2], tap_nom=[0, 1],
+            tap_size=[1837.0, 500.0] if tap_side == BranchSide.from_side else [334.0, 10.0],
+            uk_min=[0.11, 0.065], uk_max=[0.13, 0.055], pk_min=[42e3, 6.1e3],
+            pk_max=[39e3, 5.9e3],
+        ),
+        "link": component("link", id=[40], from_node=14, to_node=15, from_status=1, to_status=1),
+        "shunt": component(
+            "shunt", id=[50, 51], node=[12, 15], status=[1, 0], g1=[1e-6, 1.0], b1=[1e-3, 1.0],
+            g0=0.0, b0=0.0,
+        ),
+        "source": component("source", id=[60], node=10, status=1, u_ref=1.02, sk=5e9),
+    }  # fmt: skip
+    lines = ("A-B", "B-C", "B-C bis", "A-C", "A-C bis")
+    return Grid(
+        name=f"station-{clock}",
+        source="tests",
+        network=network,
+        nodes=tuple(Node(name, area="town") for name in names),
+        branches=tuple(Branch(name, switch=name in lines) for name in (*lines, "TR", "TS", "D-E")),
+        connections=(
+            Connection("IT002E00000001", 2, 2_000_000, tan_phi=0.2, profile="industry"),
+            Connection("IT002E00000002", 4, 100_000, tan_phi=0.3),
+            Connection("IT002E00000003", 5, 3_000, phases="b"),
+        ),
+        substations=(PrimarySubstation("PS", (5,)),),
+        taps=(TapMeans(5, cost_eur=2.5, most_moves=6),),
+        capacitors=(CapacitorMeans("bank", 0, 2, 200e3),),
+        sensors=(Sensor("V&C A", "voltage", node=1), Sensor("LV3G C", "power", branch=6)),
     )
 
 

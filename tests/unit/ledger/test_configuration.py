@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from ledger.configuration import Loaded, Misconfigured, load, schema, shown
+from ledger.configuration import Loaded, Misconfigured, filled, load, schema, shown
 
 
 class Lane(Enum):
@@ -158,3 +158,21 @@ def test_the_schema_knows_every_key() -> None:
     assert made["properties"]["rate"]["description"] == "speed of the clock"
     assert made["properties"]["lane"]["enum"] == ["live", "backfill"]
     assert made["properties"]["meter"]["items"]["required"] == ["name"]
+
+
+def test_what_another_kind_of_file_holds_fills_a_dataclass(file: Path) -> None:
+    given = {"pod": "x", "key": "node.pem", "meter": [{"name": "a"}], "rate": 2}
+    made = filled(Settings, given, file)
+    assert made == Settings("x", file.parent / "node.pem", meter=(Meter("a"),), rate=2.0)
+
+
+def test_every_fault_of_another_kind_of_file_is_told_with_its_key(file: Path) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        filled(Settings, {"pod": 5, "broker": {"port": 0}, "meter": [{"nme": "a"}]}, file)
+    assert refused.value.faults == [
+        f"{file}: pod: expected a text, found 5",
+        f"{file}: broker: port 0 is not within 1 … 65535",
+        f"{file}: meter[0].nme: unknown key; did you mean name?",
+        f"{file}: meter[0].name: is missing; expected a text",
+        f"{file}: key: is missing; expected a path",
+    ]
