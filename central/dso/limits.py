@@ -126,11 +126,11 @@ def _listed(bound: Bound, where: Booleans, values: Floats, limits: Floats) -> It
 def excess_total(flow: Flow, limits: Limits) -> Floats:
     """Return how far each situation is beyond its limits, summed in pu; 0 where all hold.
 
-    A branch at 110 % of its rating counts as 0.1.
+    A branch at 110 % of its rating counts as 0.1; a situation without a solution as inf.
     """
     voltage_pu = flow.voltage_pu
     low = np.where(voltage_pu > 0, limits.low_pu - voltage_pu, 0.0)
     over = (flow.loading_pct - limits.most_pct) / _FULL_PCT
     parts = (low, voltage_pu - limits.high_pu, over)
     total: Floats = sum((np.maximum(part, 0.0).sum(axis=1) for part in parts), np.zeros(len(low)))
-    return total
+    return np.where(flow.solved, total, np.inf)

@@ -7,7 +7,7 @@ quarter of a day, a scenario of it, a tap position tried.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from power_grid_model import (
@@ -20,6 +20,7 @@ from power_grid_model import (
 )
 from power_grid_model.errors import PowerGridError
 
+from central.dso.grid.admittance import Admittance, capacitor_shunts
 from central.dso.grid.islands import islands
 from central.dso.grid.model import (
     BRANCH_KINDS,
@@ -34,6 +35,8 @@ from ledger.errors import Rejected
 
 CURRENT_TOLERANCE_PU = 1e-6
 NEWTON_TOLERANCE_PU = 1e-8
+Array = TypeVar("Array", Integers, Booleans)
+
 _MOST_ITERATIONS = 60
 _DEVIATION = re.compile(r"[Mm]ax deviation:? ([0-9.eE+-]+|nan|inf)")
 
@@ -72,12 +75,34 @@ class Setting:
     Args:
         tap_pos: shape (transformers) or (situations, transformers).
         closed: shape (branches) or (situations, branches).
+        capacitor_steps: steps in service, shape (capacitors) or (situations, capacitors).
         source_pu: voltage of all sources, shape (situations); None is the file's.
     """
 
     tap_pos: Integers | None = None
     closed: Booleans | None = None
+    capacitor_steps: Integers | None = None
     source_pu: Floats | None = None
+
+    def of(self, situation: int) -> "Setting":
+        """Return the setting of one situation by itself."""
+        source_pu = None if self.source_pu is None else self.source_pu[situation : situation + 1]
+        return Setting(
+            _row(self.tap_pos, situation),
+            _row(self.closed, situation),
+            _row(self.capacitor_steps, situation),
+            source_pu,
+        )
+
+    def admittance(self, grid: Grid) -> Admittance:
+        """Return the matrices of a grid under a setting that is the same in all situations."""
+        return Admittance.of(
+            grid, tap_pos=self.tap_pos, closed=self.closed, capacitor_steps=self.capacitor_steps
+        )
+
+
+def _row(values: Array | None, situation: int) -> Array | None:
+    return values[situation] if values is not None and values.ndim > 1 else values
 
 
 AS_BUILT = Setting()
@@ -93,14 +118,18 @@ class Flow:
         loading_pct: current in percent of the rating at the side where it is greater, for lines
             and transformers alike (the engine's own figure for a transformer is apparent power,
             but what heats is current); 0 for a link; shape (situations, branches).
+        from_va: complex power into each branch at its from side, shape (situations, branches).
         source_va: power that each source gives into the grid, shape (situations, sources).
         by_newton: situations that the iterated current could not solve and Newton did.
+        solved: situations that have a solution; all other values of the others are NaN.
     """
 
     u_pu: Phasors
     loading_pct: Floats
+    from_va: Phasors
     source_va: Phasors
     by_newton: Booleans
+    solved: Booleans
 
     @property
     def voltage_pu(self) -> Floats:
@@ -134,6 +163,7 @@ class PowerFlow:
         setting: Setting = AS_BUILT,
         *,
         exact: bool = False,
+        partial: bool = False,
         one_thread: bool = True,
     ) -> Flow:
         """Return the state of every situation.
@@ -142,6 +172,8 @@ class PowerFlow:
             drawn_va: complex power drawn at each node, shape (situations, nodes).
             setting: taps, switches and source voltage.
             exact: Newton to 1e-8 pu at once, for states that are published.
+            partial: situations without a solution are marked instead of raised: for trying what
+                may be beyond what the grid can carry.
             one_thread: else all cores.
 
         Raises:
@@ -152,22 +184,18 @@ class PowerFlow:
         _refuse_gaps(self.grid, drawn_va, setting)
         update = {**_load_update(drawn_va), **_setting_update(self.grid, setting, len(drawn_va))}
         threads = -1 if one_thread else 0
-        rows = np.arange(len(drawn_va))
-        by_newton = np.zeros(len(drawn_va), dtype=bool)
-        if exact:
-            found, failed = self._calculate(update, NEWTON, threads)
-            by_newton[:] = True
-        else:
-            found, failed = self._calculate(update, CURRENT, threads)
-            if failed:
-                again = np.array(sorted(failed))
-                by_newton[again] = True
-                better, still = self._calculate(_rows_of(update, again), NEWTON, threads)
-                failed = {int(again[row]): why for row, why in still.items()}
-                _put(found, better, again)
-        if failed:
-            self._explain(drawn_va, setting, rows, failed)
-        return _flow(self.grid, found, by_newton)
+        by_newton = np.full(len(drawn_va), exact)
+        found, failed = self._calculate(update, NEWTON if exact else CURRENT, threads)
+        if failed and not exact:
+            again = np.array(sorted(failed))
+            by_newton[again] = True
+            better, still = self._calculate(_rows_of(update, again), NEWTON, threads)
+            failed = {int(again[row]): why for row, why in still.items()}
+            _put(found, better, again)
+        if failed and not partial:
+            raise self._explained(drawn_va, setting, failed)
+        flow = _flow(self.grid, found, by_newton)
+        return _without_rows(flow, np.array(sorted(failed), dtype=np.int64))
 
     def _calculate(
         self, update: "_Update", method: "_Method", threads: int
@@ -188,24 +216,24 @@ class PowerFlow:
         told = dict(zip(failure.failed_scenarios, failure.error_messages, strict=True))
         return found, {int(row): str(why) for row, why in told.items()}
 
-    def _explain(
-        self, drawn_va: Phasors, setting: Setting, rows: Integers, failed: Mapping[int, str]
-    ) -> None:
-        """Raise what is known of the situations that nobody could solve."""
+    def _explained(
+        self, drawn_va: Phasors, setting: Setting, failed: Mapping[int, str]
+    ) -> NotConverged:
+        """Return what is known of the situations that nobody could solve."""
         unsolved = np.array(sorted(failed))
         first = int(unsolved[0])
-        closed = _at(setting.closed, first)
+        alone_setting = setting.of(first)
         place = "unknown place"
-        for island in islands(self.grid, closed):
+        for island in islands(self.grid, alone_setting.closed):
             alone = np.zeros_like(drawn_va[first])
             alone[island] = drawn_va[first, island]
-            update = {**_load_update(alone[None]), **_setting_update(self.grid, setting, 1, first)}
+            update = {**_load_update(alone[None]), **_setting_update(self.grid, alone_setting, 1)}
             if self._calculate(update, NEWTON, -1)[1]:
                 place = names(self.grid.nodes, island, most=3)
                 break
         found = _DEVIATION.search(failed[first])
-        raise NotConverged(
-            rows[unsolved],
+        return NotConverged(
+            unsolved,
             island=place,
             deviation_pu=float(found[1]) if found else float("nan"),
             where=self.grid.name,
@@ -224,8 +252,9 @@ NEWTON = _Method(CalculationMethod.newton_raphson, NEWTON_TOLERANCE_PU)
 _Update = dict[ComponentType, dict[str, Any]]
 _WANTED: dict[Any, Any] = {
     ComponentType.node: ["u_pu", "u_angle"],
-    ComponentType.line: ["i_from", "i_to"],
-    ComponentType.transformer: ["i_from", "i_to"],
+    ComponentType.line: ["i_from", "i_to", "p_from", "q_from"],
+    ComponentType.transformer: ["i_from", "i_to", "p_from", "q_from"],
+    ComponentType.link: ["p_from", "q_from"],
     ComponentType.source: ["p", "q"],
 }
 
@@ -262,28 +291,26 @@ def _load_update(drawn_va: Phasors) -> _Update:
     }
 
 
-def _setting_update(
-    grid: Grid, setting: Setting, situations: int, only: int | None = None
-) -> _Update:
-    """Return what a setting changes, in every situation or as in situation `only`."""
+def _setting_update(grid: Grid, setting: Setting, situations: int) -> _Update:
+    """Return what a setting changes in every situation."""
 
     def rows(value: Any) -> Any:  # noqa: ANN401 -- arrays of any element
-        if only is not None and value.ndim == 2:  # noqa: PLR2004
-            value = value[only]
         return np.ascontiguousarray(np.broadcast_to(value, (situations, value.shape[-1])))
 
     update: dict[str, dict[str, Any]] = {}
     if setting.closed is not None:
         for kind in BRANCH_KINDS:
-            if len(grid.network.get(kind, ())):
+            if kind in grid.network:
                 status = rows(setting.closed)[:, grid.spans[kind]].astype(np.int8)
                 update[kind] = {"from_status": status.copy(), "to_status": status.copy()}
     if setting.tap_pos is not None:
         update.setdefault("transformer", {})["tap_pos"] = rows(setting.tap_pos).astype(np.int8)
+    if setting.capacitor_steps is not None:
+        b1, status = capacitor_shunts(grid, rows(setting.capacitor_steps))
+        update["shunt"] = {"b1": b1, "status": status.astype(np.int8)}
     if setting.source_pu is not None:
-        sources, pu = len(grid.network["source"]), setting.source_pu
-        chosen = pu if only is None else pu[only : only + 1]
-        update["source"] = {"u_ref": np.repeat(chosen[:, None], sources, axis=1)}
+        sources = len(grid.network["source"])
+        update["source"] = {"u_ref": np.repeat(setting.source_pu[:, None], sources, axis=1)}
     return {ComponentType[kind]: values for kind, values in update.items()}
 
 
@@ -305,18 +332,32 @@ def _flow(grid: Grid, found: Mapping[Any, Any], by_newton: Booleans) -> Flow:
     nodes, sources = found[ComponentType.node], found[ComponentType.source]
     situations = len(nodes["u_pu"])
     loading_pct = np.zeros((situations, len(grid.branches)))
-    for kind in ("line", "transformer"):
-        if ComponentType[kind] in found:
-            span, currents = grid.spans[kind], found[ComponentType[kind]]
-            share_from = currents["i_from"] / grid.rating_a[0][span]
-            share_to = currents["i_to"] / grid.rating_a[1][span]
-            loading_pct[:, span] = np.maximum(share_from, share_to) * 100
+    from_va = np.zeros(loading_pct.shape, dtype=complex)
+    for kind in BRANCH_KINDS:
+        if kind in grid.network:
+            span, branches = grid.spans[kind], found[ComponentType[kind]]
+            from_va[:, span] = branches["p_from"] + 1j * branches["q_from"]
+            if kind != "link":
+                share_from = branches["i_from"] / grid.rating_a[0][span]
+                share_to = branches["i_to"] / grid.rating_a[1][span]
+                loading_pct[:, span] = np.maximum(share_from, share_to) * 100
     u_pu = nodes["u_pu"] * np.exp(1j * nodes["u_angle"])
-    return Flow(u_pu, loading_pct, sources["p"] + 1j * sources["q"], by_newton)
+    return Flow(
+        u_pu,
+        loading_pct,
+        from_va,
+        sources["p"] + 1j * sources["q"],
+        by_newton,
+        np.ones(situations, dtype=bool),
+    )
 
 
-def _at(closed: Booleans | None, row: int) -> Booleans | None:
-    return closed[row] if closed is not None and closed.ndim == 2 else closed  # noqa: PLR2004
+def _without_rows(flow: Flow, rows: Integers) -> Flow:
+    """Blank what the engine left in the rows that it could not solve."""
+    for values in (flow.u_pu, flow.loading_pct, flow.from_va, flow.source_va):
+        values[rows] = np.nan
+    flow.solved[rows] = False
+    return flow
 
 
 def _first_line(error: Exception) -> str:

@@ -47,13 +47,21 @@ class Admittance:
 
     @classmethod
     def of(
-        cls, grid: Grid, *, tap_pos: Integers | None = None, closed: Booleans | None = None
+        cls,
+        grid: Grid,
+        *,
+        tap_pos: Integers | None = None,
+        closed: Booleans | None = None,
+        capacitor_steps: Integers | None = None,
     ) -> "Admittance":
-        """Return the matrices for tap positions and closed branches; None is as in the file."""
+        """Return the matrices for tap positions, closed branches and capacitor steps in service.
+
+        None is as in the file.
+        """
         series, half, ratio = _elements(grid, grid.tap_pos if tap_pos is None else tap_pos)
         from_closed, to_closed = _ends(grid, closed)
         ports = _two_ports(series, half, ratio, from_closed, to_closed)
-        return cls(grid, ports, _shunts(grid))
+        return cls(grid, ports, _shunts(grid, capacitor_steps))
 
     @cached_property
     def nodal(self) -> sparse.csr_array:
@@ -185,11 +193,31 @@ def _two_ports(
     return TwoPorts(at_from, -through / np.conj(ratio), -through / ratio, at_to)
 
 
-def _shunts(grid: Grid) -> Phasors:
-    shunt_pu = np.zeros(len(grid.nodes), dtype=complex)
-    if "shunt" in grid.network:
-        shunts = grid.network["shunt"]
-        nodes = grid.positions(shunts["node"])
-        admittance_s = np.where(shunts["status"] == 1, shunts["g1"] + 1j * shunts["b1"], 0)
-        np.add.at(shunt_pu, nodes, admittance_s * grid.rated_v[nodes] ** 2 / BASE_VA)
+def _shunts(grid: Grid, capacitor_steps: Integers | None) -> Phasors:
+    shunt_pu: Phasors = np.zeros(len(grid.nodes), dtype=complex)
+    if "shunt" not in grid.network:
+        return shunt_pu
+    shunts = grid.network["shunt"]
+    nodes = grid.positions(shunts["node"])
+    b_s, status = shunts["b1"], shunts["status"] == 1
+    if capacitor_steps is not None:
+        b_s, status = (values[0] for values in capacitor_shunts(grid, capacitor_steps[None]))
+    admittance_s = np.where(status, shunts["g1"] + 1j * b_s, 0)
+    np.add.at(shunt_pu, nodes, admittance_s * grid.rated_v[nodes] ** 2 / BASE_VA)
     return shunt_pu
+
+
+def capacitor_shunts(grid: Grid, steps: Integers) -> tuple[Floats, Booleans]:
+    """Return susceptance [S] and state of all shunts with capacitors at these steps.
+
+    `steps` has the shape (situations, capacitors), the answer (situations, shunts): shunts that
+    are no capacitor of the operator's stay as in the file.
+    """
+    shunts = grid.network["shunt"]
+    rated_v = grid.rated_v[grid.positions(shunts["node"])]
+    b_s = np.tile(shunts["b1"], (len(steps), 1))
+    status = np.tile(shunts["status"] == 1, (len(steps), 1))
+    for column, means in enumerate(grid.capacitors):
+        b_s[:, means.shunt] = steps[:, column] * means.step_var / rated_v[means.shunt] ** 2
+        status[:, means.shunt] = steps[:, column] > 0
+    return b_s, status

@@ -106,6 +106,8 @@ class CapacitorRow:
     shunt: int
     steps: int
     step_var: float
+    cost_eur: float = 0.0
+    most_moves: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,8 @@ def table_of(grid: Grid, network: str) -> GridTable:
         ),
         taps=tuple(TapRow(branch_id[t.branch], t.cost_eur, t.most_moves) for t in grid.taps),
         capacitors=tuple(
-            CapacitorRow(c.name, shunt_id[c.shunt], c.steps, c.step_var) for c in grid.capacitors
+            CapacitorRow(c.name, shunt_id[c.shunt], c.steps, c.step_var, c.cost_eur, c.most_moves)
+            for c in grid.capacitors
         ),
         sensors=tuple(
             SensorRow(
@@ -338,7 +341,14 @@ class _Named:
                 for row in table.taps
             ),
             capacitors=tuple(
-                CapacitorMeans(row.name, self.shunt(row.shunt, row.name), row.steps, row.step_var)
+                CapacitorMeans(
+                    row.name,
+                    self.shunt(row.shunt, row.name),
+                    row.steps,
+                    row.step_var,
+                    row.cost_eur,
+                    row.most_moves,
+                )
                 for row in table.capacitors
             ),
             sensors=tuple(self._sensor(row) for row in table.sensors),

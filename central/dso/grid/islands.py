@@ -2,19 +2,32 @@
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, dijkstra
 
-from central.dso.grid.model import Booleans, Grid, Integers
+from central.dso.grid.model import Booleans, Floats, Grid, Integers
+
+
+def _links(grid: Grid, closed: Booleans | None) -> sparse.csr_array:
+    live = grid.closed if closed is None else closed
+    start, end = grid.branch_from[live], grid.branch_to[live]
+    count = len(grid.nodes)
+    return sparse.coo_array((np.ones(len(start)), (start, end)), shape=(count, count)).tocsr()
 
 
 def island_of(grid: Grid, closed: Booleans | None = None) -> Integers:
     """Return the number of the island of each node; None is closed as in the file."""
-    live = grid.closed if closed is None else closed
-    start, end = grid.branch_from[live], grid.branch_to[live]
-    count = len(grid.nodes)
-    links = sparse.coo_array((np.ones(len(start)), (start, end)), shape=(count, count))
-    numbers: Integers = connected_components(links.tocsr(), directed=False)[1].astype(np.int64)
+    found = connected_components(_links(grid, closed), directed=False)
+    numbers: Integers = found[1].astype(np.int64)
     return numbers
+
+
+def hops(grid: Grid, closed: Booleans | None = None) -> Floats:
+    """Return how many branches lie between each node and its nearest source; inf if none."""
+    found: Floats = dijkstra(
+        _links(grid, closed), directed=False, indices=grid.source_nodes, unweighted=True
+    )
+    nearest: Floats = found.min(axis=0)
+    return nearest
 
 
 def islands(grid: Grid, closed: Booleans | None = None) -> list[Integers]:

@@ -88,12 +88,14 @@ class TapMeans:
 
 @dataclass(frozen=True, slots=True)
 class CapacitorMeans:
-    """A shunt whose equal steps may be switched; `shunt` is its position, `var` one step's."""
+    """A shunt of equal steps that the operator may switch; `shunt` is its position."""
 
     name: str
     shunt: int
     steps: int
     step_var: float
+    cost_eur: float = 0.0
+    most_moves: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,17 @@ class Grid:
         transformers = self.network.get("transformer")
         none: Integers = np.zeros(0, dtype=np.int64)
         return none if transformers is None else transformers["tap_pos"].astype(np.int64)
+
+    @cached_property
+    def capacitor_steps(self) -> Integers:
+        """Return how many steps of each capacitor are in service, as the file says."""
+        steps = np.zeros(len(self.capacitors), dtype=np.int64)
+        for column, means in enumerate(self.capacitors):
+            shunt = self.network["shunt"][means.shunt]
+            rated_v = self.rated_v[self.positions(shunt["node"][None])[0]]
+            given_var = shunt["b1"] * rated_v**2 * (shunt["status"] == 1)
+            steps[column] = round(float(given_var) / means.step_var)
+        return steps
 
     @cached_property
     def rating_a(self) -> tuple[Floats, Floats]:

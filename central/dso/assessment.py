@@ -1,0 +1,187 @@
+"""Assessment and localisation (DA-5a, RT-3a): where, when, by how much and why a limit breaks.
+
+Every quarter under every scenario is one row of one batch; with `outages` every quarter is
+solved again with each line out in turn (N-1).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from central.dso.expectation import Expectation, solved
+from central.dso.grid.islands import hops, unfed_nodes
+from central.dso.grid.model import Booleans, Floats, Grid
+from central.dso.limits import Bound, Limits, Margin, Violation, violations
+from central.dso.powerflow import AS_BUILT, Flow, PowerFlow, Setting
+from ledger.facts.interval import Interval
+
+Cause = Literal["load", "generation"]
+USUAL_MARGIN = Margin()
+
+
+@dataclass(frozen=True, slots=True)
+class Congestion:
+    """One limit that would not hold: an entry of the localisation (I-10).
+
+    Args:
+        element: name of the node or branch.
+        bound: which limit.
+        quarter: number of the quarter, from 0.
+        interval: when it is.
+        scenario: under which it breaks.
+        value, limit: voltage [pu] or current [% of rating]; the limit has the margin in it.
+        cause: what would have to give way: load where the voltage is low or power runs away
+            from the source, generation where the voltage is high or power runs back.
+        outage: name of the line that is out, "" in normal operation.
+    """
+
+    element: str
+    bound: Bound
+    quarter: int
+    interval: Interval
+    scenario: str
+    value: float
+    limit: float
+    cause: Cause
+    outage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What was found.
+
+    Args:
+        expectation: what was assessed.
+        setting: with which taps and switches.
+        margin: what was kept free.
+        flow: all situations of normal operation.
+        congestions: in normal operation first, then under outages.
+        cut_off: for each line whose loss no switch of this setting makes good, the nodes lost.
+    """
+
+    expectation: Expectation
+    setting: Setting
+    margin: Margin
+    flow: Flow
+    congestions: tuple[Congestion, ...]
+    cut_off: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether every limit holds in normal operation."""
+        return not any(not found.outage for found in self.congestions)
+
+
+def assess(
+    power_flow: PowerFlow,
+    expectation: Expectation,
+    *,
+    setting: Setting = AS_BUILT,
+    margin: Margin = USUAL_MARGIN,
+    outages: bool = False,
+) -> Assessment:
+    """Return every congestion of every quarter and scenario.
+
+    Args:
+        power_flow: of the grid.
+        expectation: what is drawn.
+        setting: one for all quarters, or one row for each quarter.
+        margin: what to keep free of every limit.
+        outages: with each closed line out in turn as well.
+
+    Raises:
+        NotConverged: some situation has no solution.
+    """
+    grid, limits = power_flow.grid, Limits.of(power_flow.grid, margin)
+    flow = solved(power_flow, expectation, setting)
+    found = list(_told(grid, expectation, setting, violations(grid, flow, limits), flow))
+    cut_off: list[tuple[str, tuple[str, ...]]] = []
+    for line in _lines_in_service(grid, setting) if outages else ():
+        name, out = grid.branches[line].name, without(grid, setting, line)
+        if lost := _lost(grid, setting, out):
+            cut_off.append((name, lost))
+        else:
+            flow_out = solved(power_flow, expectation, out)
+            broken = violations(grid, flow_out, limits)
+            found += _told(grid, expectation, out, broken, flow_out, outage=name)
+    return Assessment(expectation, setting, margin, flow, tuple(found), tuple(cut_off))
+
+
+def without(grid: Grid, setting: Setting, branch: int) -> Setting:
+    """Return a setting with one branch open all the time."""
+    closed = (grid.closed if setting.closed is None else setting.closed).copy()
+    closed[..., branch] = False
+    return replace(setting, closed=closed)
+
+
+def _told(
+    grid: Grid,
+    expectation: Expectation,
+    setting: Setting,
+    broken: Iterable[Violation],
+    flow: Flow,
+    *,
+    outage: str = "",
+) -> Iterator[Congestion]:
+    """Yield violations in the words of the localisation."""
+    distance = _Distances(grid, setting)
+    for each in broken:
+        quarter = expectation.quarter_of(each.situation)
+        yield Congestion(
+            element=each.name(grid),
+            bound=each.bound,
+            quarter=quarter,
+            interval=expectation.interval_of(quarter),
+            scenario=expectation.scenario_of(each.situation),
+            value=each.value,
+            limit=each.limit,
+            cause=_cause(grid, flow, each, distance.in_quarter(quarter)),
+            outage=outage,
+        )
+
+
+def _cause(grid: Grid, flow: Flow, broken: Violation, distance: Floats) -> Cause:
+    if broken.bound.is_voltage:
+        return "load" if broken.bound is Bound.UNDERVOLTAGE else "generation"
+    start, end = grid.branch_from[broken.element], grid.branch_to[broken.element]
+    outward_w = flow.from_va[broken.situation, broken.element].real
+    if distance[end] < distance[start]:
+        outward_w = -outward_w
+    return "load" if outward_w >= 0 else "generation"
+
+
+class _Distances:
+    """How far each node is from its source, worked out once for each state of the switches."""
+
+    def __init__(self, grid: Grid, setting: Setting) -> None:
+        self._grid = grid
+        self._closed = grid.closed if setting.closed is None else setting.closed
+        self._known: dict[bytes, Floats] = {}
+
+    def in_quarter(self, quarter: int) -> Floats:
+        closed: Booleans = self._closed[quarter] if self._closed.ndim > 1 else self._closed
+        state = closed.tobytes()
+        if state not in self._known:
+            self._known[state] = hops(self._grid, closed)
+        return self._known[state]
+
+
+def _lines_in_service(grid: Grid, setting: Setting) -> Iterable[int]:
+    """Return the lines that are closed in some quarter."""
+    closed = np.atleast_2d(grid.closed if setting.closed is None else setting.closed)
+    span = grid.spans["line"]
+    return (int(line) for line in span.start + np.flatnonzero(closed[:, span].any(axis=0)))
+
+
+def _lost(grid: Grid, setting: Setting, out: Setting) -> tuple[str, ...]:
+    """Return the nodes that are fed under a setting and in some quarter not under another."""
+    before = _dark(grid, setting)
+    return tuple(grid.nodes[node].name for node in sorted(_dark(grid, out) - before))
+
+
+def _dark(grid: Grid, setting: Setting) -> set[int]:
+    closed = np.atleast_2d(grid.closed if setting.closed is None else setting.closed)
+    states = np.unique(closed, axis=0)
+    return {int(node) for state in states for node in unfed_nodes(grid, state)}

@@ -1,0 +1,137 @@
+"""What a day, or the next hours, is expected to draw: quarters under several scenarios.
+
+A scenario is the forecast's mean or one of its quantiles. Situations for the power flow are laid
+out scenario by scenario:
+
+```
+ row      0 … Q-1      Q … 2Q-1     2Q … 3Q-1
+ means    mean         low          high          of quarter row % Q
+```
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from central.dso.grid.model import Floats, Grid, Phasors
+from central.dso.powerflow import Flow, PowerFlow, Setting
+from ledger.errors import Rejected
+from ledger.facts.interval import QUARTER_MS, Interval
+
+MEAN = "mean"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """Complex power expected at each node, load convention.
+
+    Args:
+        start_ms: first instant of the first quarter [ms since 1970, UTC].
+        scenarios: their names; the first is the mean.
+        drawn_va: shape (scenarios, quarters, nodes).
+    """
+
+    start_ms: int
+    scenarios: tuple[str, ...]
+    drawn_va: Phasors
+
+    @property
+    def quarters(self) -> int:
+        """Return how many quarters there are."""
+        return int(self.drawn_va.shape[1])
+
+    @property
+    def situations_va(self) -> Phasors:
+        """Return the power drawn in each situation, shape (scenarios * quarters, nodes)."""
+        return self.drawn_va.reshape(-1, self.drawn_va.shape[-1])
+
+    def quarter_of(self, situation: int) -> int:
+        """Return the number of a situation's quarter, from 0."""
+        return situation % self.quarters
+
+    def scenario_of(self, situation: int) -> str:
+        """Return the name of a situation's scenario."""
+        return self.scenarios[situation // self.quarters]
+
+    def interval_of(self, quarter: int) -> Interval:
+        """Return when a quarter is."""
+        start_ms = self.start_ms + quarter * QUARTER_MS
+        return Interval(start_ms, start_ms + QUARTER_MS)
+
+
+def expected(
+    grid: Grid,
+    start_ms: int,
+    power_w: Mapping[str, Floats],
+    reactive_var: Mapping[str, Floats] | None = None,
+) -> Expectation:
+    """Return what points of delivery draw, summed at their nodes.
+
+    Args:
+        grid: tells which POD is where, and its usual reactive power.
+        start_ms: first instant of the first quarter.
+        power_w: for each scenario, `mean` first, shape (pods, quarters), load convention.
+        reactive_var: the same in var, for the scenarios where it is known.
+
+    Raises:
+        Rejected: `bad_shape`, `not_finite`, or `no_mean`.
+    """
+    if next(iter(power_w), "") != MEAN:
+        raise Rejected("the first scenario must be the mean", where=grid.name, reason="no_mean")
+    known = reactive_var or {}
+    nodes = [
+        _at_nodes(grid, name, of_pods_w, known.get(name)) for name, of_pods_w in power_w.items()
+    ]
+    return Expectation(start_ms, tuple(power_w), np.stack(nodes))
+
+
+def _at_nodes(grid: Grid, name: str, power_w: Floats, reactive_var: Floats | None) -> Phasors:
+    if reactive_var is None:
+        reactive_var = power_w * grid.tan_phi[: len(power_w), None]
+    for values in (power_w, reactive_var):
+        if len(values) != len(grid.pods):
+            raise Rejected(
+                f"scenario {name} is for {len(values)} PODs, the grid has {len(grid.pods)}",
+                where=grid.name,
+                reason="bad_shape",
+            )
+        if len(bad := np.argwhere(~np.isfinite(values))):
+            pod, quarter = bad[0]
+            raise Rejected(
+                f"scenario {name} has no number for quarter {quarter}",
+                where=f"pod {grid.pods[pod]}",
+                reason="not_finite",
+            )
+    drawn: Phasors = grid.at_nodes(power_w.T) + 1j * grid.at_nodes(reactive_var.T)
+    return drawn
+
+
+def solved(
+    power_flow: PowerFlow, expectation: Expectation, setting: Setting, *, partial: bool = False
+) -> Flow:
+    """Return the flow of all quarters under all scenarios, each quarter with its setting.
+
+    Args:
+        power_flow: of the grid.
+        expectation: what is drawn.
+        setting: one for all quarters, or one row for each quarter.
+        partial: see `PowerFlow.solve`.
+
+    Raises:
+        NotConverged: some situation has no solution.
+    """
+    rows = every_scenario(setting, len(expectation.scenarios))
+    return power_flow.solve(expectation.situations_va, rows, partial=partial)
+
+
+def every_scenario(setting: Setting, scenarios: int) -> Setting:
+    """Return a setting given quarter by quarter for the situations of all scenarios."""
+    rows = {
+        name: np.concatenate([value] * scenarios)
+        for name in ("tap_pos", "closed", "capacitor_steps")
+        if (value := getattr(setting, name)) is not None and value.ndim == 2  # noqa: PLR2004
+    }
+    if setting.source_pu is not None:
+        rows["source_pu"] = np.concatenate([setting.source_pu] * scenarios)
+    return replace(setting, **rows)
