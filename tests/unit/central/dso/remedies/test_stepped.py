@@ -74,7 +74,7 @@ def test_two_devices_share_the_work() -> None:
         GRID,
         network={**GRID.network, "shunt": shunt},
         taps=(TapMeans(GRID.taps[0].branch, most_moves=1),),
-        capacitors=(CapacitorMeans("C-13", 0, steps=1, step_var=4e5, most_moves=1),),
+        capacitors=(CapacitorMeans("C-13", 0, steps=1, step_var=2e5, most_moves=1),),
     )
     expectation = day(grid, 270e3)
     found = plan(grid, expectation)
