@@ -22,7 +22,8 @@ def flow(u_pu: Floats, loading_pct: Floats | None = None) -> Flow:
     rows = len(u_pu)
     loading = np.zeros((rows, len(GRID.branches))) if loading_pct is None else loading_pct
     no: Booleans = np.zeros(rows, dtype=bool)
-    return Flow(u_pu.astype(complex), loading, np.zeros((rows, 1), dtype=complex), no)
+    source_va = np.zeros((rows, 1), dtype=complex)
+    return Flow(u_pu.astype(complex), loading, loading.astype(complex), source_va, no, ~no)
 
 
 def flat(**at: float) -> Floats:
