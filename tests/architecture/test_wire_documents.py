@@ -8,6 +8,11 @@ from types import ModuleType
 import pytest
 
 from central.api.app import application, description
+from central.documents import shapes
+from central.documents.catalogue import KINDS
+from central.documents.forms import Form, Instant, OneOf, PodCode, Quarter, Span, Whole, Words
+from central.documents.header import Document
+from central.documents.shapes import Each, Maybe, Shape, shape_of
 from central.scd.stored import State
 from ledger.facts import interval, pod, receipt, record, registry, segment, topics, window
 from tests.architecture.tree import PACKAGES, ROOT, modules
@@ -60,6 +65,96 @@ SHAPES = [
 ENUMS = [one for one in classes(record) if issubclass(one, Enum)]
 
 
+# How the names of numbers end in documents, and what that is in a table.
+UNITS = {
+    "_ueur_per_mwh": "µEUR/MWh", "_nano_per_w": "nV/W, nA/W", "_nano_per_var": "nV/var, nA/var",
+    "_permille": "‰", "_milli": "mV, mA", "_ueur": "µEUR", "_wh": "Wh", "_var": "var", "_mv": "mV",
+    "_ma": "mA", "_w": "W", "_ms": "ms", "_s": "s",
+}  # fmt: skip
+
+
+def held(form: Form) -> Form:
+    """Return what an optional or repeated form holds."""
+    if isinstance(form, Maybe):
+        return held(form.form)
+    return held(form.entry) if isinstance(form, Each) and form.entry else form
+
+
+def parts(kind: type) -> list[type]:
+    """Return a shape and those it is made of, each once, in the order of their fields."""
+    found = [kind]
+    for form in shape_of(kind).forms.values():
+        if isinstance(inner := held(form), Shape):
+            found += [each for each in parts(inner.kind) if each not in found]
+    return found
+
+
+TYPES = {
+    Whole: "int", Instant: "instant", Quarter: "instant", Span: "interval", PodCode: "POD",
+    OneOf: "name", Words: "text",
+}  # fmt: skip
+
+
+def type_of(form: Form) -> str:
+    """Return the type of a field of a document as its table tells it."""
+    if isinstance(form, Maybe):
+        return f"{type_of(form.form)} ?"
+    if isinstance(form, Each) and form.entry:
+        return f"array of {type_of(form.entry)}"
+    if isinstance(form, Shape):
+        return f"[{form.kind.__name__}](#{form.kind.__name__.lower()})"
+    return TYPES[type(form)]
+
+
+def row_of(name: str, form: Form) -> list[str]:
+    """Return the row that describes a field of a document."""
+    is_number = isinstance(held(form), Whole | Instant | Quarter)
+    unit = next((UNITS[end] for end in UNITS if name.endswith(end)), "–") if is_number else "–"
+    return [name, type_of(form), unit, form.meaning, form.valid()]
+
+
+def document_table(kind: type) -> str:
+    """Return the table that docs/messages.md must have for a document or a part of one."""
+    fields = set(own_fields(kind))
+    rows = [row_of(*each) for each in shape_of(kind).forms.items() if each[0] in fields]
+    lines = [f"| `{name}` | {' | '.join(rest)} |" for name, *rest in rows]
+    head = ["| name | type | unit | meaning | valid values |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *(line.replace("|  |", "| |") for line in lines)]) + "\n"
+
+
+DOCUMENT_SHAPES = list(
+    dict.fromkeys([Document, *(part for kind in KINDS.values() for part in parts(kind))])
+)
+
+
+@pytest.mark.parametrize("kind", DOCUMENT_SHAPES, ids=lambda kind: kind.__name__)
+def test_every_document_has_its_table(kind: type) -> None:
+    part = re.search(
+        rf"^#{{3,4}} {kind.__name__}\n(.*?)(?=^#|\Z)", MESSAGES, re.MULTILINE | re.DOTALL
+    )
+    assert part, f"docs/messages.md has no section {kind.__name__}"
+    assert document_table(kind) in part[1], f"its table is\n{document_table(kind)}"
+
+
+def test_the_documents_were_found() -> None:
+    assert len(DOCUMENT_SHAPES) >= 40
+    assert shapes.shape_of(Document).forms.keys() >= {"mrid", "validity"}
+
+
+def test_every_information_object_has_its_row() -> None:
+    rows = sections(MESSAGES)["Information objects"]
+    assert [row[0] for row in rows] == [f"I-{number:02}" for number in range(1, 20)]
+    told = {row[0]: row[1] for row in rows}
+    for kind in KINDS.values():
+        assert f"[{kind.__name__}](#{kind.__name__.lower()})" in told[kind.ii]
+    paths = description(application(None))["paths"]
+    served = {f"{verb.upper()} {path}" for path, verbs in paths.items() for verb in verbs}
+    for row in rows:
+        named = re.findall(r"[A-Z]+ /v1[^`;,]*", row[4])
+        assert named or "not served yet" in row[4]
+        assert set(named) <= served, row
+
+
 def test_the_kernel_was_found() -> None:
     assert len(SHAPES) >= 14
     assert len(ENUMS) >= 5
@@ -104,9 +199,8 @@ def test_every_route_is_described() -> None:
 
 
 def test_every_state_is_described() -> None:
-    states = re.findall(
-        r"^\| `(\w+)` \| [a-z]", MESSAGES.split("how far it has come")[1], re.MULTILINE
-    )
+    told = MESSAGES.split("how far it has come")[1].split("\n## ")[0]
+    states = re.findall(r"^\| `(\w+)` \| [a-z]", told, re.MULTILINE)
     assert states == [state.value for state in State]
 
 
