@@ -114,6 +114,8 @@ def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
 OWNERS = {"": "ledger", "chain": "ledger"} | {
     extra: extra for extra in ("lightnode", "gateway", "central", "hil")
 }
+# Extras for those who choose an engine or a format that most do without.
+CHOSEN = {"central": ("grid", "ray")}
 # Asked for though no line imports them, and why.
 NOT_IMPORTED: dict[str, str] = {}
 
@@ -140,6 +142,8 @@ def undeclared(extra: str) -> set[str]:
     asked = asked_by(extra) | asked_by("") | {"certiflex"}
     if extra == "":  # the whole ledger: what its chain needs is the extra's
         asked |= asked_by("chain")
+    for chosen in CHOSEN.get(extra, ()):
+        asked |= asked_by(chosen)
     return imported_by(OWNERS[extra]) - asked
 
 
