@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from ledger.facts.segment import slots_per_window
+from ledger.tls import Tls
 
 _MAX_PORT = 65_535
 
@@ -23,7 +24,7 @@ class ClockConfig:
 
 @dataclass(frozen=True, slots=True)
 class BrokerConfig:
-    """The MQTT broker between light nodes and gateway."""
+    """The MQTT broker between light nodes and gateway; with `tls` nothing else is spoken."""
 
     host: str = "127.0.0.1"
     port: int = 1883
@@ -31,9 +32,7 @@ class BrokerConfig:
     client_id: str = "cf-gateway"
     username: str | None = None
     password_file: Path | None = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    tls: Tls | None = None
     keepalive_s: int = 30
     session_expiry_s: int = 86_400
     longest_pause_s: float = 30.0
@@ -47,14 +46,6 @@ class BrokerConfig:
         _need(self.held_messages >= 1, "held_messages must be at least 1")
         _need(self.keepalive_s >= 1, "keepalive_s must be at least 1")
         _need(self.session_expiry_s >= 0, "session_expiry_s must not be negative")
-        _need(
-            (self.certificate_file is None) == (self.key_file is None),
-            "certificate_file and key_file go together",
-        )
-        _need(
-            self.certificate_file is None or self.ca_file is not None,
-            "certificate_file needs ca_file, or the broker would not be verified",
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -22,10 +22,12 @@ from gateway.ports import Message
 from ledger.errors import Rejected
 from ledger.facts import topics
 from ledger.signing import read_secret
+from ledger.tls import Failure, Tls, cut, meaning
 
 _CONNECT_TIMEOUT_S = 5.0
 _MISC_PERIOD_S = 1.0
 _QUEUED_PUBLICATIONS = 100_000
+_HUNG_UP = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 
 log = logging.getLogger("gateway")
 
@@ -106,16 +108,19 @@ class MqttUplink:
     async def run(self) -> None:
         """Stay connected until cancelled: away is said once, back once, pauses have jitter.
 
+        Files that are spoilt while it runs, as halfway through a renewal, are waited for.
+
         Raises:
-            Rejected: a key or certificate of the configuration cannot be used.
+            Rejected: a password, key or certificate cannot be used from the start.
         """
+        self._new_client()
         while True:
             try:
                 async with self.connected() as closed:
                     self._patience.back()
                     log.info("gateway.connected", extra={"broker": self._address()})
                     await closed
-            except BrokerAway as error:
+            except (BrokerAway, Rejected) as error:
                 await self._patience.away(error)
 
     @contextlib.asynccontextmanager
@@ -124,8 +129,9 @@ class MqttUplink:
 
         Raises:
             BrokerAway: no connection within five seconds, or the broker said no.
+            Rejected: a password, key or certificate cannot be used.
         """
-        connection = _Connection(self._new_client(), self._address())
+        connection = _Connection(self._new_client(), self._address(), self._config.tls)
         connection.client.on_message = self._on_message
         try:
             await connection.open(self._config, self._connect_properties())
@@ -165,28 +171,15 @@ class MqttUplink:
         client.max_queued_messages_set(_QUEUED_PUBLICATIONS)
         if config.username is not None:
             client.username_pw_set(config.username, self._password())
-        if config.ca_file is not None:
-            self._use_tls(client)
+        if config.tls is not None:
+            context = config.tls.context()
+            context.sslsocket_class = _Socket
+            client.tls_set_context(context)
         return client
 
     def _password(self) -> str | None:
         file = self._config.password_file
         return None if file is None else read_secret(file, what="password").decode().strip()
-
-    def _use_tls(self, client: Client) -> None:
-        config = self._config
-        try:
-            client.tls_set(
-                ca_certs=str(config.ca_file),
-                certfile=str(config.certificate_file) if config.certificate_file else None,
-                keyfile=str(config.key_file) if config.key_file else None,
-            )
-        except (OSError, ValueError, ssl.SSLError) as error:
-            raise Rejected(
-                f"the broker's certificates cannot be used ({error})",
-                where="broker.ca_file, broker.certificate_file, broker.key_file",
-                reason="bad_certificate",
-            ) from error
 
     def _connect_properties(self) -> Properties | None:
         if self._config.protocol != "5":
@@ -198,24 +191,40 @@ class MqttUplink:
         return properties
 
     def _address(self) -> str:
-        return f"{self._config.host}:{self._config.port}"
+        scheme = "mqtt" if self._config.tls is None else "mqtts"
+        return f"{scheme}://{self._config.host}:{self._config.port}"
+
+
+class _Socket(ssl.SSLSocket):
+    """A socket that closes when the handshake fails; paho would leave that to the collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 -- ssl's own
+        """Shake hands."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 class _Connection:
     """One connection of one paho client, driven by the event loop."""
 
-    def __init__(self, client: Client, address: str) -> None:
+    def __init__(self, client: Client, address: str, tls: Tls | None) -> None:
         self.client = client
         self._address = address
+        self._tls = tls
         self._loop = asyncio.get_running_loop()
         self._file = -1
         self._misc: asyncio.TimerHandle | None = None
+        self._fault = ""
         self._accepted: asyncio.Future[None] = self._loop.create_future()
         self._subscribed: asyncio.Future[None] = self._loop.create_future()
         self.closed: asyncio.Future[None] = self._loop.create_future()
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
+        client.on_log = self._on_log
 
     async def open(self, config: BrokerConfig, properties: Properties | None) -> None:
         """Connect, be accepted, subscribe."""
@@ -225,6 +234,8 @@ class _Connection:
             started |= {"clean_start": config.session_expiry_s == 0, "properties": properties}
         try:
             await asyncio.to_thread(self.client.connect, config.host, config.port, **started)
+        except _HUNG_UP as error:
+            raise self._away(cut(self._tls)) from error
         except (OSError, ValueError) as error:
             raise self._away(f"no connection ({error})") from error
         self._attach()
@@ -232,6 +243,8 @@ class _Connection:
         lanes = [(topics.SEGMENT_FILTER, 1), (topics.BACKFILL_FILTER, 1), (topics.LIVE_FILTER, 0)]
         self.client.subscribe(lanes)
         await self._within(self._subscribed, "the broker does not answer the subscription")
+        # From here on paho would put every message into words for it.
+        self.client.on_log = None
 
     def close(self) -> None:
         """Let go of the socket; what was not acknowledged comes again."""
@@ -248,7 +261,8 @@ class _Connection:
     def _attach(self) -> None:
         socket = self.client.socket()
         if socket is None:
-            raise self._away("the connection ended at once")
+            self._end(cut(self._tls))
+            return
         self._file = socket.fileno()
         self._loop.add_reader(self._file, self._readable)
         self.client.on_socket_register_write = self._on_register_write
@@ -330,9 +344,22 @@ class _Connection:
         code: ReasonCode,
         *_rest: object,
     ) -> None:
-        self._end(f"the connection ended ({code})")
+        self._end(self._ended(code))
 
-    def _end(self, what: str) -> None:
+    def _on_log(self, _client: Client, _: object, level: int, told: str) -> None:
+        """Remember the fault, which paho tells nowhere else."""
+        if level == LogLevel.MQTT_LOG_ERR:
+            self._fault = told
+
+    def _ended(self, code: object) -> Failure | str:
+        """Return why the connection ended; before the broker's first answer it was cut."""
+        if known := meaning(self._fault):
+            return known
+        if not self._accepted.done():
+            return cut(self._tls)
+        return f"the connection ended ({self._fault or code})"
+
+    def _end(self, what: Failure | str) -> None:
         self._detach()
         for future in (self._accepted, self._subscribed, self.closed):
             if not future.done():
@@ -345,7 +372,8 @@ class _Connection:
         except TimeoutError as error:
             raise self._away(otherwise) from error
 
-    def _away(self, what: str) -> BrokerAway:
-        return BrokerAway(
-            what, where=self._address, remedy="check broker.host, broker.port and the broker itself"
-        )
+    def _away(self, why: Failure | str) -> BrokerAway:
+        failure = meaning(why) if isinstance(why, str) else why
+        if failure is None:
+            failure = Failure(str(why), "check broker.host, broker.port and the broker itself")
+        return BrokerAway(failure.what, where=self._address, remedy=failure.remedy)

@@ -51,6 +51,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         enrolment.load_credentials(settings.node.folder)
         load_profile(settings.meter.profile)
+        if settings.broker.tls:
+            settings.broker.tls.context()
         return Exit.OK
     asyncio.run(agent.run(settings))
     return Exit.OK

@@ -1,17 +1,18 @@
 """The broker over MQTT 5 or 3.1.1, behind the port; what goes wrong is translated here."""
 
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ledger.errors import Refused, Rejected, Unavailable
+from ledger.errors import Refused, Unavailable
 from ledger.facts import topics
 from ledger.signing import read_secret
+from ledger.tls import Tls, cut, meaning
 from lightnode.mqtt.connection import (
     Connection,
+    ConnectionCut,
     ConnectionDeclined,
     ConnectionGone,
     opened,
@@ -29,16 +30,14 @@ _MAX_KEEPALIVE_S = 65_535
 
 @dataclass(frozen=True, slots=True)
 class BrokerSettings:
-    """The MQTT broker between this node and the gateway."""
+    """The MQTT broker between this node and the gateway; with `tls` nothing else is spoken."""
 
     host: str = "127.0.0.1"
     port: int = 1883
     protocol: Protocol = "5"
     username: str | None = None
     password_file: Path | None = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    tls: Tls | None = None
     keepalive_s: int = 30
     timeout_s: float = 10.0
 
@@ -47,13 +46,9 @@ class BrokerSettings:
             raise ValueError(f"port must be 1 … 65535, not {self.port}")
         if not 1 <= self.keepalive_s <= _MAX_KEEPALIVE_S:
             raise ValueError(f"keepalive_s must be 1 … {_MAX_KEEPALIVE_S}, not {self.keepalive_s}")
-        if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("certificate_file and key_file go together")
-        if self.certificate_file and not self.ca_file:
-            raise ValueError("certificate_file needs ca_file, or the broker is not verified")
 
     def __str__(self) -> str:
-        return f"mqtt{'s' if self.ca_file else ''}://{self.host}:{self.port}"
+        return f"mqtt{'s' if self.tls else ''}://{self.host}:{self.port}"
 
 
 class MqttBroker:
@@ -77,8 +72,8 @@ class MqttBroker:
             Refused: it does not let us in.
             Rejected: a file of the configuration cannot be used.
         """
-        password, tls = self._password(), self._tls_context()
         settings = self._settings
+        password, tls = self._password(), settings.tls.context() if settings.tls else None
         with self._translated():
             connection = await opened(
                 settings.host,
@@ -112,22 +107,6 @@ class MqttBroker:
         file = self._settings.password_file
         return read_secret(file, what="password").strip() if file else None
 
-    def _tls_context(self) -> ssl.SSLContext | None:
-        settings = self._settings
-        if not settings.ca_file:
-            return None
-        try:
-            context = ssl.create_default_context(cafile=settings.ca_file)
-            if settings.certificate_file and settings.key_file:
-                context.load_cert_chain(settings.certificate_file, settings.key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise Rejected(
-                f"the certificates of the broker's connection cannot be used ({error})",
-                where=str(settings.ca_file),
-                remedy="check ca_file, certificate_file and key_file in [broker]",
-            ) from error
-        return context
-
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         try:
@@ -135,11 +114,19 @@ class MqttBroker:
         except ConnectionDeclined as error:
             raise self._declined(error) from error
         except ConnectionGone as error:
-            raise Unavailable(
+            raise self._gone(error) from error
+
+    def _gone(self, error: ConnectionGone) -> Refused | Unavailable:
+        where, tls = str(self._settings), self._settings.tls
+        failure = cut(tls) if isinstance(error, ConnectionCut) else meaning(str(error))
+        if failure is None:
+            return Unavailable(
                 f"the broker is away ({error})",
-                where=str(self._settings),
+                where=where,
                 remedy="check host and port in [broker], and that the broker runs",
-            ) from error
+            )
+        kind = Refused if failure.is_refusal else Unavailable
+        return kind(failure.what, where=where, remedy=failure.remedy)
 
     def _declined(self, error: ConnectionDeclined) -> Refused | Unavailable:
         if error.code in _NOT_AUTHORISED:

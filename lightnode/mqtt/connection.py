@@ -12,6 +12,7 @@ _MESSAGES_HELD = 64
 _LARGEST_PACKET_BYTES = 1 << 20
 _LARGEST_ID = 0xFFFF
 _PATIENCE_KEEPALIVES = 1.5
+_HUNG_UP = (ConnectionResetError, BrokenPipeError, EOFError, ssl.SSLEOFError)
 
 
 class ConnectionDeclined(Exception):
@@ -24,6 +25,10 @@ class ConnectionDeclined(Exception):
 
 class ConnectionGone(Exception):
     """The connection ended, or never came about."""
+
+
+class ConnectionCut(ConnectionGone):
+    """The other side was there, and hung up before it had answered anything."""
 
 
 class Connection:
@@ -78,7 +83,7 @@ class Connection:
                 answer = await self._read_packet()
             code = packets.connack_code(answer.body)
         except (OSError, EOFError, MalformedPacket) as error:
-            raise ConnectionGone(_told(error)) from error
+            raise _unanswered(error) from error
         if answer.kind != Kind.CONNACK:
             raise ConnectionGone("what answers is no MQTT broker")
         if code:
@@ -233,13 +238,19 @@ async def opened(
 
     Raises:
         ConnectionGone: there is nobody, or not the one the certificate names.
+        ConnectionCut: somebody is there, and hangs up.
     """
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     except OSError as error:
-        raise ConnectionGone(_told(error)) from error
+        raise _unanswered(error) from error
     return Connection(version, reader, writer, timeout_s)
+
+
+def _unanswered(error: Exception) -> ConnectionGone:
+    is_cut = isinstance(error, _HUNG_UP)
+    return ConnectionCut("it hung up") if is_cut else ConnectionGone(_told(error))
 
 
 def _told(error: Exception) -> str:

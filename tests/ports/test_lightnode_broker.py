@@ -9,7 +9,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from ledger.errors import Refused, Rejected, Unavailable
+from ledger.errors import Refused, Unavailable
 from ledger.facts import topics
 from lightnode.mqtt import BrokerSettings, MqttBroker
 from lightnode.mqtt.broker import Protocol as MqttProtocol
@@ -149,9 +149,3 @@ async def test_a_wrong_password_is_a_refusal(protocol: MqttProtocol, tmp_path: P
         )
         with pytest.raises(Refused, match=r"does not let this node in; check username"):
             await MqttBroker(settings, 3).session().__aenter__()
-
-
-async def test_a_certificate_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    settings = BrokerSettings(ca_file=tmp_path / "none.pem")
-    with pytest.raises(Rejected, match=r"none.pem.*cannot be used.*check ca_file"):
-        await MqttBroker(settings, 3).session().__aenter__()

@@ -150,12 +150,6 @@ async def test_a_peer_that_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch)
                 pass
 
 
-def test_unreadable_certificates_are_told(tmp_path: Path) -> None:
-    wrong = BrokerConfig(ca_file=tmp_path / "missing.pem")
-    with pytest.raises(Rejected, match="ca_file"):
-        MqttUplink(wrong)._new_client()
-
-
 def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("secret\n")

@@ -1,11 +1,8 @@
 """The composer: all tasks together over a real broker, a real journal and HTTP."""
 
 import asyncio
-import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,21 +13,19 @@ from gateway import service
 from gateway.config import BrokerConfig, CentralConfig, ChainConfig, GatewayConfig, HealthConfig
 from gateway.errors import JournalTaken
 from gateway.journal import Journal, take_alone
-from gateway.mqtt import MqttUplink
-from gateway.scd import CentralHttp
-from gateway.service import Gateway, serve
+from gateway.service import serve
 from ledger.chain.account import Account
 from ledger.codec import decode_registration
 from ledger.errors import Rejected
 from ledger.facts.clock import SystemClock
 from ledger.facts.interval import slot_of
 from ledger.facts.topics import segment_topic
-from ledger.log import Log
 from ledger.signing import SigningKey
 from tests.fakes.gateway_central import FakeCentral
 from tests.fakes.gateway_central_http import CentralServer
 from tests.fakes.gateway_clock import until
 from tests.fakes.gateway_ledger import FakeLedger
+from tests.fakes.gateway_running import running
 from tests.segments import ORIGIN, TestNode
 from tests.servers import Mosquitto, free_port
 
@@ -43,26 +38,6 @@ def config(folder: Path, broker: Mosquitto, central: str) -> GatewayConfig:
         chain=ChainConfig(urls=("http://127.0.0.1:1",), longest_pause_s=0.2),
         health=HealthConfig(port=free_port()),
     )  # fmt: skip
-
-
-@contextlib.asynccontextmanager
-async def running(
-    made: GatewayConfig, key: SigningKey, ledger: FakeLedger
-) -> AsyncIterator[Gateway]:
-    journal = Journal.open(made.journal_file)
-    with ThreadPoolExecutor(2) as executor:
-        async with CentralHttp(made.central.url, token="t", timeout_s=2) as central:
-            gateway = Gateway(
-                made, journal=journal, uplink=MqttUplink(made.broker), central=central,
-                ledger=ledger, key=key, window_log=Log(made.log_dir, ORIGIN, key.public),
-                executor=executor,
-            )  # fmt: skip
-            task = asyncio.ensure_future(gateway.run())
-            yield gateway
-            assert not task.done(), task
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-    journal.close()
 
 
 async def test_a_minute_goes_all_the_way(tmp_path: Path, mosquitto: Mosquitto) -> None:
