@@ -63,19 +63,19 @@ def feeder(
     network = {
         "node": component("node", id=np.arange(nodes), u_rated=[110e3] + [20e3] * (nodes - 1)),
         "line": component(
-            "line", id=1000 + np.arange(len(spans)), from_node=spans[:, 0], to_node=spans[:, 1],
+            "line", id=100_000 + np.arange(len(spans)), from_node=spans[:, 0], to_node=spans[:, 1],
             from_status=closed, to_status=closed, r1=0.501 * lengths_km, x1=0.716 * lengths_km,
             c1=151.1749e-9 * lengths_km, tan1=0.0, r0=1.5 * lengths_km, x0=2.1 * lengths_km,
             c0=151.1749e-9 * lengths_km, tan0=0.0, i_n=rating_a,
         ),
         "transformer": component(
-            "transformer", id=[2000], from_node=0, to_node=1, from_status=1, to_status=1,
+            "transformer", id=[200_000], from_node=0, to_node=1, from_status=1, to_status=1,
             u1=110e3, u2=20e3, sn=25e6, uk=0.12001, pk=25e3 * 1.6, i0=0.001, p0=10e3,
             winding_from=WindingType.wye_n, winding_to=WindingType.delta, clock=5,
             tap_side=BranchSide.from_side, tap_pos=0, tap_min=-9, tap_max=9, tap_nom=0,
             tap_size=110e3 * 0.0167,
         ),
-        "source": component("source", id=[3000], node=0, status=1, u_ref=1.0, sk=5e9),
+        "source": component("source", id=[300_000], node=0, status=1, u_ref=1.0, sk=5e9),
     }  # fmt: skip
     return Grid(
         name=f"feeder-{nodes}-{seed}",

@@ -1,0 +1,299 @@
+"""The most likely state of the grid, and which measurements do not fit into it.
+
+power-grid-model finds the state: by its iterative linear method where speed counts, by Newton
+where residuals are judged, for only then it is the least-squares state that their statistics are
+about (the linear method takes each voltage's angle for measured: up to 5e-4 pu beside it). What
+stands out among the normalised residuals is put aside, the greatest first and one at a time,
+since one liar bends the residuals of its honest neighbours; then the state is found again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from power_grid_model import (
+    CalculationMethod,
+    ComponentType,
+    DatasetType,
+    LoadGenType,
+    MeasuredTerminalType,
+    PowerGridModel,
+    initialize_array,
+)
+from power_grid_model.errors import NotObservableError, PowerGridError
+
+from central.dso.estimation.measuring import Measurement, checked, references
+from central.dso.estimation.residuals import Linearised
+from central.dso.grid.admittance import Admittance
+from central.dso.grid.islands import unfed_nodes
+from central.dso.grid.model import Booleans, Floats, Grid, Integers, Phasors, names
+from central.dso.powerflow import AS_BUILT, Setting
+from ledger.errors import Rejected
+
+SUSPICIOUS = 3.0
+_TOLERANCE_PU = 1e-8
+_MOST_ITERATIONS = 50
+
+
+class NotObservable(Rejected):
+    """Too little is known to find a state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A measurement that the others contradict.
+
+    Args:
+        measurement: as it was given.
+        deviations: its residual in standard deviations.
+        estimated: what the others say in its place, in its unit.
+    """
+
+    measurement: Measurement
+    deviations: float
+    estimated: complex
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The state found.
+
+    Args:
+        u_pu: voltage phasors, shape (nodes); 0 where nothing feeds.
+        loading_pct: current of each branch in percent of its rating, shape (branches).
+        drawn_va: power drawn at each node in this state, load convention, shape (nodes).
+        liars: sensors and meters that were put aside, the worst first.
+        surprises: forecasts that were far off; they stand, with their sigma, and are told.
+        unchecked: sensors that nothing else could contradict.
+        notes: what stood in for what was missing.
+    """
+
+    u_pu: Phasors
+    loading_pct: Floats
+    drawn_va: Phasors
+    liars: tuple[Suspect, ...]
+    surprises: tuple[Suspect, ...]
+    unchecked: tuple[str, ...]
+    notes: tuple[str, ...]
+    _linearised: Linearised
+
+    def voltage_sigma_pu(self, nodes: Integers) -> Floats:
+        """Return how well the voltages of some nodes are known: one standard deviation [pu]."""
+        return self._linearised.voltage_sigma_pu(nodes)
+
+
+class Estimator:
+    """Estimation of one grid under one setting.
+
+    Args:
+        grid: what is estimated.
+        setting: the same for all instants: taps and switches as they stand.
+    """
+
+    def __init__(self, grid: Grid, setting: Setting = AS_BUILT) -> None:
+        self._grid, self._setting = grid, setting
+        self._network = _switched(grid, setting)
+        self._admittance = setting.admittance(grid)
+        self._unfed = unfed_nodes(grid, setting.closed)
+
+    def estimate(
+        self,
+        measured: Sequence[Measurement],
+        *,
+        most_liars: int = 5,
+        suspicious: float = SUSPICIOUS,
+    ) -> Estimate:
+        """Return the state, without the measurements that the others contradict.
+
+        Args:
+            measured: field sensors, and an injection for every node with customers.
+            most_liars: how many to put aside at most.
+            suspicious: from how many standard deviations on.
+
+        Raises:
+            NotObservable: something that is needed is not known.
+            Rejected: `bad_measurement`.
+        """
+        checked(self._grid, measured)
+        stand_ins = references(self._grid, measured)
+        kept, liars = [*measured, *stand_ins], list[Suspect]()
+        while True:
+            u_pu = self.state(kept, exact=True)
+            model = Linearised(self._admittance, u_pu, kept)
+            found = model.residuals(_judged(kept))
+            worst = int(np.argmax(found.normalised))
+            if found.normalised[worst] <= suspicious or len(liars) == most_liars:
+                break
+            size, estimated = found.normalised[worst], model.estimated[worst]
+            liars.append(Suspect(kept[worst], float(size), complex(estimated)))
+            kept[worst : worst + 1] = self._instead(kept[worst])
+        surprises = [
+            Suspect(one, float(found.weighted[k]), complex(model.estimated[k]))
+            for k, one in enumerate(kept)
+            if one.origin == "forecast" and found.weighted[k] > suspicious
+        ]
+        return Estimate(
+            u_pu,
+            self._loading_pct(u_pu),
+            -self._admittance.injected_va(u_pu),
+            tuple(_told_anew(liars, self._admittance, u_pu)),
+            tuple(sorted(surprises, key=lambda one: -one.deviations)),
+            tuple(
+                one.name
+                for k, one in enumerate(kept)
+                if one.origin == "sensor" and not found.checkable[k]
+            ),
+            self._notes(stand_ins),
+            model,
+        )
+
+    def state(self, measured: Sequence[Measurement], *, exact: bool = False) -> Phasors:
+        """Return the voltages that fit the measurements best, whatever they are [pu].
+
+        Args:
+            measured: as for `estimate`.
+            exact: by Newton at once, not only when the linear method does not get there.
+
+        Raises:
+            NotObservable: something that is needed is not known.
+            Rejected: `no_estimate`.
+        """
+        model = self._model(measured)
+        if not exact:
+            try:
+                return _voltages(model, CalculationMethod.iterative_linear)
+            except PowerGridError:
+                return self.state(measured, exact=True)
+        try:
+            return _voltages(model, CalculationMethod.newton_raphson)
+        except NotObservableError as error:
+            raise NotObservable(
+                self._missing(measured),
+                where=self._grid.name,
+                remedy="give a forecast for every POD, and a sensor or reference of voltage",
+                reason="not_observable",
+            ) from error
+        except PowerGridError as error:
+            raise self._none(error) from error
+
+    def _model(self, measured: Sequence[Measurement]) -> PowerGridModel:
+        try:
+            return PowerGridModel({**self._network, **_sensors(self._grid, measured)})
+        except PowerGridError as error:
+            raise self._none(error) from error
+
+    def _none(self, error: PowerGridError) -> Rejected:
+        return Rejected(
+            str(error).strip().splitlines()[0],
+            where=self._grid.name,
+            remedy="see the measurements: they contradict each other beyond any state",
+            reason="no_estimate",
+        )
+
+    def _missing(self, measured: Sequence[Measurement]) -> str:
+        known = [one.element for one in measured if one.kind == "injection"]
+        without = np.setdiff1d(np.unique(self._grid.pod_node), np.union1d(known, self._unfed))
+        if len(without):
+            return f"nothing is known of what {names(self._grid.nodes, without)} draws"
+        return "the state cannot be observed from these measurements"
+
+    def _instead(self, liar: Measurement) -> list[Measurement]:
+        """Return what is known without a liar: of a node's draw that contracts bound it."""
+        if liar.kind != "injection":
+            return []
+        here = [each for each in self._grid.connections if each.node == liar.element]
+        bound_va = float(sum(each.contract_w for each in here))
+        return [replace(liar, value=0j, sigma=bound_va, origin="forecast")]
+
+    def _loading_pct(self, u_pu: Phasors) -> Floats:
+        sides = zip(self._admittance.currents_a(u_pu), self._grid.rating_a, strict=True)
+        from_share, to_share = (np.abs(current) / rating for current, rating in sides)
+        return np.maximum(from_share, to_share) * 100
+
+    def _notes(self, stand_ins: Sequence[Measurement]) -> tuple[str, ...]:
+        told = [
+            f"no voltage is measured: {one.name} is taken at its set value" for one in stand_ins
+        ]
+        if len(self._unfed):
+            told.append(f"nothing feeds {names(self._grid.nodes, self._unfed)}")
+        return tuple(told)
+
+
+def _voltages(model: PowerGridModel, method: CalculationMethod) -> Phasors:
+    found: Any = model.calculate_state_estimation(
+        calculation_method=method,
+        error_tolerance=_TOLERANCE_PU,
+        max_iterations=_MOST_ITERATIONS,
+        output_component_types={ComponentType.node: ["u_pu", "u_angle"]},
+    )
+    nodes = found[ComponentType.node]
+    u_pu: Phasors = nodes["u_pu"] * np.exp(1j * nodes["u_angle"])
+    return u_pu
+
+
+def _judged(measured: Sequence[Measurement]) -> Booleans:
+    """Return which measurements can lie; a forecast is only wrong."""
+    return np.array([one.origin in {"sensor", "certified"} for one in measured], dtype=bool)
+
+
+def _told_anew(liars: Sequence[Suspect], admittance: Admittance, u_pu: Phasors) -> list[Suspect]:
+    """Return the liars with what the state found without them says in their place."""
+    model = Linearised(admittance, u_pu, [liar.measurement for liar in liars])
+    return [
+        replace(liar, estimated=complex(value))
+        for liar, value in zip(liars, model.estimated, strict=True)
+    ]
+
+
+def _switched(grid: Grid, setting: Setting) -> dict[str, Any]:
+    """Return the network as it stands under a setting, with a load where customers are."""
+    network: dict[str, Any] = {kind: values.copy() for kind, values in grid.network.items()}
+    if setting.closed is not None:
+        for kind, span in grid.spans.items():
+            if kind in network:
+                network[kind]["from_status"] = network[kind]["to_status"] = setting.closed[span]
+    if setting.tap_pos is not None:
+        network["transformer"]["tap_pos"] = setting.tap_pos
+    nodes = np.unique(grid.pod_node)
+    loads = initialize_array(DatasetType.input, ComponentType.sym_load, len(nodes))
+    loads["id"] = _free_id(grid) + np.arange(len(nodes))
+    loads["node"] = grid.node_ids[nodes]
+    loads["status"] = 1
+    loads["type"] = LoadGenType.const_power
+    network["sym_load"] = loads
+    return network
+
+
+def _free_id(grid: Grid) -> int:
+    return 1 + max(int(component["id"].max()) for component in grid.network.values())
+
+
+def _sensors(grid: Grid, measured: Sequence[Measurement]) -> dict[str, Any]:
+    """Return the measurements as sensors of the engine."""
+    load_of = {int(node): k for k, node in enumerate(np.unique(grid.pod_node))}
+    first_load, branch_ids = _free_id(grid), grid.branch_ids.tolist()
+    voltages = [one for one in measured if one.kind == "voltage"]
+    powers = [one for one in measured if one.kind in {"injection", "flow"}]
+    first = first_load + len(load_of)
+    volt = initialize_array(DatasetType.input, ComponentType.sym_voltage_sensor, len(voltages))
+    volt["id"] = first + np.arange(len(voltages))
+    nodes = [one.element for one in voltages]
+    volt["measured_object"] = grid.node_ids[nodes]
+    rated_v = grid.rated_v[nodes]
+    volt["u_measured"] = np.array([one.value.real for one in voltages]) * rated_v
+    volt["u_sigma"] = np.array([one.sigma for one in voltages]) * rated_v
+    power = initialize_array(DatasetType.input, ComponentType.sym_power_sensor, len(powers))
+    power["id"] = first + len(voltages) + np.arange(len(powers))
+    at_load = np.array([one.kind == "injection" for one in powers])
+    power["measured_object"] = [
+        first_load + load_of[one.element] if one.kind == "injection" else branch_ids[one.element]
+        for one in powers
+    ]
+    power["measured_terminal_type"] = np.where(
+        at_load, MeasuredTerminalType.load, MeasuredTerminalType.branch_from
+    )
+    values = np.array([one.value for one in powers], dtype=complex)
+    power["p_measured"], power["q_measured"] = values.real, values.imag
+    power["power_sigma"] = [one.sigma for one in powers]
+    return {"sym_voltage_sensor": volt, "sym_power_sensor": power}
