@@ -94,6 +94,28 @@ class Setting:
             source_pu,
         )
 
+    def update(self, grid: Grid, situations: int) -> "Update":
+        """Return what the setting changes in every situation, as the engine takes it."""
+
+        def rows(value: Any) -> Any:  # noqa: ANN401 -- arrays of any element
+            return np.ascontiguousarray(np.broadcast_to(value, (situations, value.shape[-1])))
+
+        update: dict[str, dict[str, Any]] = {}
+        if self.closed is not None:
+            for kind in BRANCH_KINDS:
+                if kind in grid.network:
+                    status = rows(self.closed)[:, grid.spans[kind]].astype(np.int8)
+                    update[kind] = {"from_status": status.copy(), "to_status": status.copy()}
+        if self.tap_pos is not None:
+            update.setdefault("transformer", {})["tap_pos"] = rows(self.tap_pos).astype(np.int8)
+        if self.capacitor_steps is not None:
+            b1, status = capacitor_shunts(grid, rows(self.capacitor_steps))
+            update["shunt"] = {"b1": b1, "status": status.astype(np.int8)}
+        if self.source_pu is not None:
+            sources = len(grid.network["source"])
+            update["source"] = {"u_ref": np.repeat(self.source_pu[:, None], sources, axis=1)}
+        return {ComponentType[kind]: values for kind, values in update.items()}
+
     def admittance(self, grid: Grid) -> Admittance:
         """Return the matrices of a grid under a setting that is the same in all situations."""
         return Admittance.of(
@@ -182,7 +204,7 @@ class PowerFlow:
             NotConverged: neither method found a solution for some situation.
         """
         _refuse_gaps(self.grid, drawn_va, setting)
-        update = {**_load_update(drawn_va), **_setting_update(self.grid, setting, len(drawn_va))}
+        update = {**_load_update(drawn_va), **setting.update(self.grid, len(drawn_va))}
         threads = -1 if one_thread else 0
         by_newton = np.full(len(drawn_va), exact)
         found, failed = self._calculate(update, NEWTON if exact else CURRENT, threads)
@@ -198,7 +220,7 @@ class PowerFlow:
         return _without_rows(flow, np.array(sorted(failed), dtype=np.int64))
 
     def _calculate(
-        self, update: "_Update", method: "_Method", threads: int
+        self, update: "Update", method: "_Method", threads: int
     ) -> tuple[dict[Any, Any], dict[int, str]]:
         """Return what the engine found, and why for each situation it could not solve."""
         found = self._model.calculate_power_flow(
@@ -227,7 +249,7 @@ class PowerFlow:
         for island in islands(self.grid, alone_setting.closed):
             alone = np.zeros_like(drawn_va[first])
             alone[island] = drawn_va[first, island]
-            update = {**_load_update(alone[None]), **_setting_update(self.grid, alone_setting, 1)}
+            update = {**_load_update(alone[None]), **alone_setting.update(self.grid, 1)}
             if self._calculate(update, NEWTON, -1)[1]:
                 place = names(self.grid.nodes, island, most=3)
                 break
@@ -249,7 +271,7 @@ class _Method:
 CURRENT = _Method(CalculationMethod.iterative_current, CURRENT_TOLERANCE_PU)
 NEWTON = _Method(CalculationMethod.newton_raphson, NEWTON_TOLERANCE_PU)
 
-_Update = dict[ComponentType, dict[str, Any]]
+Update = dict[ComponentType, dict[str, Any]]
 _WANTED: dict[Any, Any] = {
     ComponentType.node: ["u_pu", "u_angle"],
     ComponentType.line: ["i_from", "i_to", "p_from", "q_from"],
@@ -282,7 +304,7 @@ def _loads(grid: Grid) -> Any:  # noqa: ANN401 -- a structured array of the engi
     return loads
 
 
-def _load_update(drawn_va: Phasors) -> _Update:
+def _load_update(drawn_va: Phasors) -> Update:
     return {
         ComponentType.sym_load: {
             "p_specified": np.ascontiguousarray(drawn_va.real),
@@ -291,30 +313,7 @@ def _load_update(drawn_va: Phasors) -> _Update:
     }
 
 
-def _setting_update(grid: Grid, setting: Setting, situations: int) -> _Update:
-    """Return what a setting changes in every situation."""
-
-    def rows(value: Any) -> Any:  # noqa: ANN401 -- arrays of any element
-        return np.ascontiguousarray(np.broadcast_to(value, (situations, value.shape[-1])))
-
-    update: dict[str, dict[str, Any]] = {}
-    if setting.closed is not None:
-        for kind in BRANCH_KINDS:
-            if kind in grid.network:
-                status = rows(setting.closed)[:, grid.spans[kind]].astype(np.int8)
-                update[kind] = {"from_status": status.copy(), "to_status": status.copy()}
-    if setting.tap_pos is not None:
-        update.setdefault("transformer", {})["tap_pos"] = rows(setting.tap_pos).astype(np.int8)
-    if setting.capacitor_steps is not None:
-        b1, status = capacitor_shunts(grid, rows(setting.capacitor_steps))
-        update["shunt"] = {"b1": b1, "status": status.astype(np.int8)}
-    if setting.source_pu is not None:
-        sources = len(grid.network["source"])
-        update["source"] = {"u_ref": np.repeat(setting.source_pu[:, None], sources, axis=1)}
-    return {ComponentType[kind]: values for kind, values in update.items()}
-
-
-def _rows_of(update: _Update, rows: Integers) -> _Update:
+def _rows_of(update: Update, rows: Integers) -> Update:
     return {
         kind: {field: np.ascontiguousarray(values[rows]) for field, values in fields.items()}
         for kind, fields in update.items()
