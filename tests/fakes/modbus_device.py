@@ -23,7 +23,10 @@ Framing = Literal["tcp", "rtu"]
 
 @dataclass
 class Device:
-    """An Eastron-like meter; `voltage_v` tells which poll a reply was made for."""
+    """An Eastron-like meter; `voltage_v` tells which poll a reply was made for.
+
+    `overtaken` counts the replies that went out after a newer request had come.
+    """
 
     unit: int = 1
     framing: Framing = "tcp"
@@ -33,7 +36,9 @@ class Device:
     refuses_from: int = 0x400
     serial_number: int = 20_240_117
     in_order: bool = True
+    knows_transactions: bool = True
     asked: int = 0
+    overtaken: int = 0
     requests: list[tuple[int, int, int]] = field(default_factory=list)
     _free_s: float = 0.0
 
@@ -89,12 +94,17 @@ class Device:
 
     def _send(self, reply: bytes, write: "Writer", after_s: float) -> None:
         """Send now or later; a device in order holds back whatever comes after a late reply."""
-        loop = asyncio.get_running_loop()
+        loop, number = asyncio.get_running_loop(), self.asked
+
+        def late() -> None:
+            self.overtaken += self.asked > number
+            write(reply)
+
         due_s = loop.time() + after_s
         if self.in_order:
             due_s = self._free_s = max(due_s, self._free_s)
         if due_s > loop.time():
-            loop.call_at(due_s, write, reply)
+            loop.call_at(due_s, late)
         else:
             write(reply)
 
@@ -108,7 +118,8 @@ class Device:
             pdu = bytes([function | 0x80, 2])
         if trick == "foreign":
             unit += 1
-        transaction = b"\0\0" if trick == "zero_transaction" else frame[:2]
+        is_numbered = self.knows_transactions and trick != "zero_transaction"
+        transaction = frame[:2] if is_numbered else b"\0\0"
         reply = self._framed(transaction, unit, pdu)
         match trick:
             case "garbage":

@@ -1,8 +1,7 @@
 """Every `Meter` keeps its guarantee: what it returns was measured after it was asked."""
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,9 +13,10 @@ from lightnode.meters.modbus import ModbusMeter
 from lightnode.meters.profile import load_profile
 from lightnode.ports import Meter
 from tests.fakes.modbus_device import Device, Trick, listening, on_a_serial_port
+from tests.fakes.modbus_lateness import LINES, Slow, of_many, ours, plain_pymodbus
 
 BUDGET_S = 0.25
-LINES = ["tcp", "rtu+tcp", "rtu"]
+FRAMINGS = ["tcp", "rtu+tcp", "rtu"]
 
 
 @asynccontextmanager
@@ -34,7 +34,7 @@ async def meter_on(
             await meter.close()
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", FRAMINGS)
 async def test_a_measurement_is_what_the_registers_say(line: str) -> None:
     async with meter_on(line, Device()) as meter:
         measured = await meter.read(BUDGET_S)
@@ -45,14 +45,14 @@ async def test_a_measurement_is_what_the_registers_say(line: str) -> None:
     assert (measured.import_wh, measured.export_wh) == (1_234_500, 6_250)
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", FRAMINGS)
 async def test_one_phase(line: str) -> None:
     async with meter_on(line, Device(), "eastron-sdm120") as meter:
         measured = await meter.read(BUDGET_S)
     assert (measured.power_w, measured.voltages_mv) == (920, (230_000,))
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", FRAMINGS)
 @pytest.mark.parametrize(
     ("trick", "cause"),
     [
@@ -90,7 +90,7 @@ async def test_a_bad_checksum_is_told_apart(line: str) -> None:
         assert (await meter.read(BUDGET_S)).power_w == 2760
 
 
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("line", FRAMINGS)
 async def test_it_never_takes_longer_than_its_budget(line: str) -> None:
     loop = asyncio.get_running_loop()
     async with meter_on(line, Device(tricks=lambda _: "silent")) as meter:
@@ -130,49 +130,23 @@ async def test_nobody_there() -> None:
         await absent.read(BUDGET_S)
 
 
-def _lateness(seed: int, share: float) -> Callable[[int], Trick]:
-    dice = random.Random(seed)
-    tricks: list[Trick] = ["late", "answer", "silent", "twice"]
-    return lambda _: dice.choices(tricks, [share, 0.9 - share, 0.05, 0.05])[0]
+async def test_of_a_thousand_late_replies_none_is_taken() -> None:
+    found = await of_many(ours, meters=4, reads=150)
+    assert {line: each.wrong for line, each in found.items()} == dict.fromkeys(LINES, 0)
+    assert sum(each.overtaken for each in found.values()) >= 1_000
+    assert min(each.overtaken for each in found.values()) >= 200
+    assert min(each.taken for each in found.values()) >= 20
 
 
-async def _late_and_wrong(line: str, device: Device, *, reads: int, patience: float) -> list[int]:
-    """Return how many replies were late, wrongly taken, and taken.
-
-    Each reply carries in its voltage the number of the request it was made for.
-    """
-    budget_s, beat_s, dice = 0.02, 0.025, random.Random(11)
-    loop = asyncio.get_running_loop()
-    device.voltage_v = lambda n: 100 + (n % 1600) / 8
-    counts = [0, 0, 0]
-    async with meter_on(line, device) as meter:
-        for _ in range(reads):
-            device.late_s = dice.uniform(0.5, patience) * budget_s
-            await asyncio.sleep(beat_s - loop.time() % beat_s)
-            try:
-                measured = await meter.read(budget_s)
-            except MeterFault as fault:
-                counts[0] += fault.cause == GapCause.METER_TIMEOUT
-                continue
-            made_for = (measured.voltages_mv[0] / 1000 - 100) * 8
-            counts[1] += made_for != device.asked % 1600
-            counts[2] += 1
-    return counts
+async def test_not_even_from_meters_that_answer_out_of_order() -> None:
+    slow = Slow(every=5, in_order=False, latest_budgets=6.0)
+    found = await of_many(ours, meters=4, reads=100, slow=slow)
+    assert {line: each.wrong for line, each in found.items()} == dict.fromkeys(LINES, 0)
+    assert sum(each.overtaken for each in found.values()) >= 200
+    assert min(each.taken for each in found.values()) >= 20
 
 
-@pytest.mark.parametrize("line", LINES)
-async def test_of_hundreds_of_late_replies_none_is_taken(line: str) -> None:
-    device = Device(tricks=_lateness(5, 0.4))
-    late, wrong, taken = await _late_and_wrong(line, device, reads=450, patience=4.0)
-    assert wrong == 0
-    assert late > 200
-    assert taken > 40
-
-
-@pytest.mark.parametrize("line", LINES)
-async def test_not_even_from_a_device_that_answers_out_of_order(line: str) -> None:
-    device = Device(in_order=False, tricks=lambda n: "answer" if n % 5 else "late")
-    late, wrong, taken = await _late_and_wrong(line, device, reads=200, patience=6.0)
-    assert wrong == 0
-    assert late > 25
-    assert taken > 50
+async def test_a_reader_without_the_guards_takes_them_for_good_ones() -> None:
+    found = await of_many(plain_pymodbus, meters=2, reads=80)
+    assert found["tcp"].wrong == 0, "where replies have a number, the number is enough"
+    assert min(each.wrong for line, each in found.items() if line != "tcp") >= 5
