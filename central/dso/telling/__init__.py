@@ -1,0 +1,1 @@
+"""What the platform tells and is told: results become documents, and documents measurements."""

@@ -1,0 +1,107 @@
+"""Congestions in the words of the documents: integers, names, and every element listed once."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from central.documents import elements as told
+from central.documents.elements import BASE_CASE, GridElement, Violation
+from central.dso.assessment import Congestion
+from central.dso.expectation import MEAN
+from central.dso.grid.model import Grid
+from central.dso.limits import Bound, Margin
+from ledger.facts.interval import Interval
+
+_MILLI = 1_000
+_PCT = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What a document says of itself that the platform does not work out."""
+
+    mrid: str
+    created_ms: int
+    sender: str
+    receiver: str
+    revision: int = 1
+
+    def header(self, validity: Interval) -> "dict[str, str | int | Interval]":
+        """Return the fields of a document's header."""
+        return {
+            "mrid": self.mrid,
+            "revision": self.revision,
+            "created_ms": self.created_ms,
+            "sender": self.sender,
+            "receiver": self.receiver,
+            "validity": validity,
+        }
+
+
+@dataclass
+class Elements:
+    """The elements of one document, in the order in which they are first spoken of."""
+
+    grid: Grid
+    margin: Margin
+    listed: list[GridElement] = field(default_factory=list)
+    _positions: dict[tuple[str, Bound], int] = field(default_factory=dict)
+
+    def violations(self, congestions: Iterable[Congestion]) -> tuple[Violation, ...]:
+        """Return congestions as entries of the document, in its order."""
+        entries = [self._violation(each) for each in congestions]
+        return tuple(sorted(entries, key=lambda one: (one.position, one.start_ms, one.scenario)))
+
+    def position(self, name: str, bound: Bound) -> int:
+        """Return where an element with one of its limits stands in the list."""
+        key = name, bound
+        if key not in self._positions:
+            self._positions[key] = len(self.listed)
+            self.listed.append(self._element(name, bound))
+        return self._positions[key]
+
+    def milli(self, name: str, bound: Bound, value: float) -> float:
+        """Return a voltage [pu] or current [% of rating] in mV, phase to phase, or mA."""
+        if bound.is_voltage:
+            return value * float(self.grid.rated_v[self.grid.node(name)]) * _MILLI
+        return value / _PCT * float(self.grid.rating_a[0][self.grid.branch(name)]) * _MILLI
+
+    def _violation(self, congestion: Congestion) -> Violation:
+        name, bound = congestion.element, congestion.bound
+        beyond = abs(congestion.value - congestion.limit)
+        return Violation(
+            position=self.position(name, bound),
+            start_ms=congestion.interval.start_ms,
+            scenario=scenario_of(congestion),
+            excess_milli=max(1, math.ceil(self.milli(name, bound, beyond))),
+            cause=congestion.cause,
+        )
+
+    def _element(self, name: str, bound: Bound) -> GridElement:
+        if bound.is_voltage:
+            node = self.grid.nodes[self.grid.node(name)]
+            rated, limit = 1.0, node.low_pu if bound is Bound.UNDERVOLTAGE else node.high_pu
+            margin = self.margin.voltage_pu
+        else:
+            rated = limit = float(_PCT)
+            margin = self.margin.current_pct
+        return GridElement(
+            element=name,
+            bound=told.Bound(bound.value),
+            side=None if bound.is_voltage else told.Side.FROM,
+            phase=None,
+            rated_milli=round(self.milli(name, bound, rated)),
+            limit_milli=round(self.milli(name, bound, limit)),
+            margin_milli=round(self.milli(name, bound, margin)),
+        )
+
+
+def scenario_of(congestion: Congestion) -> str:
+    """Return the situation that a congestion belongs to, an outage in words."""
+    name = BASE_CASE if congestion.scenario == MEAN else congestion.scenario
+    return f"{name} without {congestion.outage}" if congestion.outage else name
+
+
+def scenario_names(scenarios: Iterable[str]) -> tuple[str, ...]:
+    """Return the scenarios of an expectation as documents call them."""
+    return tuple(BASE_CASE if name == MEAN else name for name in scenarios)
