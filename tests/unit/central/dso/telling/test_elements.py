@@ -10,7 +10,7 @@ from tests.grids import feeder
 GRID = feeder(8)
 
 
-def congestion(element: str, bound: Bound, value: float, limit: float, quarter: int = 0,
+def congestion(element: str, bound: Bound, value: float, limit: float, *, quarter: int = 0,
                scenario: str = "mean", outage: str = "") -> Congestion:  # fmt: skip
     interval = Interval(quarter * 900_000, (quarter + 1) * 900_000)
     return Congestion(
