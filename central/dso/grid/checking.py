@@ -238,7 +238,7 @@ _RANGES = (
     _Plausible("transformer", "pk", "W", 0, 10e6, "kW instead of W"),
     _Plausible("transformer", "tap_size", "V", 0, 100e3, "percent instead of V"),
     _Plausible("source", "u_ref", "pu", 0.5, 1.5, "kV instead of per unit"),
-    _Plausible("source", "sk", "VA", 1e5, 1e14, "MVA instead of VA", must=False),
+    _Plausible("source", "sk", "VA", 1e5, 1e20, "MVA instead of VA", must=False),
 )
 
 

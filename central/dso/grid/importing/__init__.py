@@ -1,0 +1,1 @@
+"""Grids of others: opened, converted, and every loss on the way told."""

@@ -1,0 +1,83 @@
+"""Where a grid comes from, and what is said when it cannot be had."""
+
+import sys
+from pathlib import Path
+
+import pandapower
+import pytest
+
+from central.dso.grid.importing.conversion import RefusedImport
+from central.dso.grid.importing.origin import imported
+from ledger.errors import Rejected
+from tests.foreign_nets import town
+
+# pandapower and pandas tell their developers many things, by warnings.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_a_file_of_pandapower(tmp_path: Path) -> None:
+    path = tmp_path / "town.json"
+    pandapower.to_json(town(), str(path))
+    found = imported(str(path), pod_prefix="IT002E9")
+    assert (found.grid.name, found.grid.source) == ("town", "pandapower, town.json")
+    assert found.grid.pods[0] == "IT002E90000000"
+
+
+def test_a_code_of_simbench() -> None:
+    found = imported("simbench:1-LV-rural1--0-no_sw")
+    assert (found.grid.name, len(found.grid.nodes)) == ("1-LV-rural1--0-no_sw", 15)
+    assert "ODbL" in found.grid.source
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("simbench:1-XX-nowhere", "no such code; for example"),
+        ("town.csv", "is no JSON of pandapower, no SimBench code and no CGMES"),
+        ("none.json", "No such file"),
+        ("none.xml", "cannot be read"),
+        ("words.json", "cannot be read"),
+        ("list.json", "cannot be read"),
+        ("folder", "no XML files there"),
+        ("broken.zip", "cannot be read (BadZipFile"),
+    ],
+)
+def test_what_cannot_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words.json").write_text("not JSON")
+    (tmp_path / "list.json").write_text('{"a": 1}')
+    (tmp_path / "broken.zip").write_bytes(b"no archive")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(Rejected) as refused:
+        imported(source)
+    assert refused.value.reason == "bad_source"
+    assert told in str(refused.value)
+    assert source in str(refused.value)
+    assert "docs/grid.md" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "library"),
+    [("town.json", "pandapower"), ("simbench:x", "simbench"), ("town.xml", "pandapower")],
+)
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, source: str, library: str
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(Rejected, match=f"this machine has no {library}") as refused:
+        imported(source)
+    assert refused.value.reason == "missing_extra"
+    assert "pip install 'certiflex[grid]'" in str(refused.value)
+
+
+def test_what_is_refused_names_its_source(tmp_path: Path) -> None:
+    net = town()
+    pandapower.create_gen(net, 3, p_mw=1.0, name="G")
+    pandapower.to_json(net, str(tmp_path / "town.json"))
+    with pytest.raises(RefusedImport, match="town: refused: gen G"):
+        imported(str(tmp_path / "town.json"))
