@@ -34,6 +34,7 @@ from ledger.facts.clock import Clock
 from ledger.facts.segment import NO_HASH
 from ledger.facts.segment import Head as LogHead
 
+_DEAR_WINDOWS = 2**19 - 1
 _LONGEST_WAIT_S = 5.0
 _OVERTAKEN = {"sequence", "not_grown"}
 
@@ -163,6 +164,8 @@ class Anchorer:
         if head.sequence and self._journal.anchored_size() < head.size:
             return self._known_to_ledger(head)
         if size > head.size:
+            if waits_for_next(size):
+                return None
             proof = self._log.consistency(head.size, size) if head.size else []
             return Submission(
                 log_id=self._log_id, sequence=head.sequence + 1, root=root, size=size,
@@ -191,6 +194,15 @@ class Anchorer:
         if self._registry_root == wanted:
             return None
         return RegistryRoot(log_id=self._log_id, root=wanted)
+
+
+def waits_for_next(windows: int) -> bool:
+    """Tell whether a head of so many windows is anchored only together with the next one.
+
+    To go on from 2^n - 1 windows takes the longest proof of all, from a year's log on more gas
+    than a window may cost. The next size never waits, so this costs one window's time.
+    """
+    return windows >= _DEAR_WINDOWS and windows & (windows + 1) == 0
 
 
 def _named(order: Order) -> dict[str, object]:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.anchoring import Anchorer
+from gateway.anchoring import Anchorer, waits_for_next
 from gateway.patience import Bell
 from ledger import merkle
 from ledger.chain.values import Final, Prepared, Submission, Waiting
@@ -92,6 +92,21 @@ async def test_the_next_order_covers_all_that_waited() -> None:
     assert (first.sequence, first.size, second.sequence, second.size) == (1, 1, 2, 8)
     assert first.log_id == log_id(ORIGIN)
     merkle.verify_consistency(1, first.root, 8, second.root, second.proof)
+
+
+async def test_a_head_that_is_dear_to_leave_is_anchored_with_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.anchoring._DEAR_WINDOWS", 3)
+    rig = Rig()
+    for _ in range(9):
+        rig.close()
+        await rig.settled()
+    assert [head.size for head in rig.ledger.heads] == [1, 2, 4, 5, 6, 8, 9]
+
+
+def test_one_window_of_a_year_waits() -> None:
+    assert [size for size in range(2**20) if waits_for_next(size)] == [2**19 - 1, 2**20 - 1]
 
 
 async def test_a_changed_registry_root_is_anchored_once() -> None:
