@@ -4,8 +4,10 @@ Calls are run on the embedded EVM in this process, past all of the client.
 """
 
 import contextlib
+import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from gateway.anchoring import waits_for_next
 from ledger import merkle
 from ledger.chain.account import Account
 from ledger.chain.calls import calldata, ordered, read_head, refusal
@@ -29,6 +32,8 @@ OTHER = merkle.Tree([merkle.leaf_hash(b"other %d" % n) for n in range(2_100)])
 PEOPLE = [Account.from_hex(f"{n:02x}" * 32) for n in (1, 2, 3)]
 OWNER = PEOPLE[0]
 SIZES = 40
+YEAR_WINDOWS = 525_600
+LIMIT_GAS = 61_000
 
 
 def raw_address(account: Account) -> bytes:
@@ -52,9 +57,8 @@ class Bench:
         guardian = bytes(12) + raw_address(PEOPLE[1])
         self.send(OWNER, anchor().bytecode + guardian, to=b"", gas=8_000_000)
 
-    def send(
-        self, by: Account, data: bytes, *, to: bytes | None = None, gas: int = 400_000
-    ) -> None:
+    def send(self, by: Account, data: bytes, *, to: bytes | None = None, gas: int = 400_000) -> int:
+        """Return the gas that a transaction of somebody took."""
         nonce = self.nonces.get(by.address, 0)
         target = self.contract if to is None else to
         raw, tx_hash = by.sign(
@@ -68,6 +72,7 @@ class Bench:
         sealed = self.chain.sealed(tx_hash)
         assert sealed is not None
         assert sealed.receipt.state_root == b"\x01"
+        return sealed.receipt.gas_used
 
     def said(self, by: Account, data: bytes) -> str:
         """Return what the contract says to a call: nothing, or why it refuses."""
@@ -174,7 +179,107 @@ def test_no_drawn_proof_is_taken(
     heads: Bench, size: int, root: bytes, proof: list[bytes], old: int
 ) -> None:
     said = heads.said(OWNER, ordered(grown(old, size, proof=proof, root=root)))
-    assert said == ("not grown" if size <= old else "consistency")
+    if size <= old:
+        assert said == "not grown"
+    else:
+        assert said == ("consistency" if size < 2**32 else "too large")
+
+
+def test_a_log_can_be_as_large_as_can_be_kept(heads: Bench) -> None:
+    log = b"largest" + bytes(25)
+    heads.send(OWNER, calldata("setSubmitter(bytes32,address)", log, OWNER.address))
+    order = replace(grown(1, 1, sequence=1), log_id=log)
+    assert heads.said(OWNER, ordered(replace(order, size=2**32))) == "too large"
+    heads.send(OWNER, ordered(replace(order, size=2**32 - 1)))
+    head = read_head(heads.asked(calldata("head(bytes32)", log)))
+    assert (head.sequence, head.size, head.root) == (1, 2**32 - 1, order.root)
+    assert head.block_time_s == heads.chain.head().timestamp
+
+
+@settings(max_examples=100)
+@given(sizes=st.sets(st.integers(1, 2**32 - 1), min_size=2, max_size=2), seed=st.integers(0))
+def test_logs_of_any_size_grow_by_their_proof_alone(
+    heads: Bench, sizes: set[int], seed: int
+) -> None:
+    """No tree is as large as this: roots are folded from a proof of nodes that were drawn."""
+    old, size = sorted(sizes)
+    drawn = random.Random(seed)
+    old_root, root, proof = folded(old, size, drawn)
+    merkle.verify_consistency(old, old_root, size, root, proof)
+    log = merkle.leaf_hash(b"log %d" % heads.nonces[OWNER.address])  # new whenever it is run
+    heads.send(OWNER, calldata("setSubmitter(bytes32,address)", log, OWNER.address))
+    first = replace(grown(1, old, sequence=1, root=old_root), log_id=log)
+    heads.send(OWNER, ordered(first))
+    order = replace(first, sequence=2, size=size, root=root, proof=tuple(proof))
+    assert heads.said(OWNER, ordered(order)) == ""
+    at = drawn.randrange(len(proof))
+    longer = (*proof[:at], drawn.randbytes(32), *proof[at:])
+    shorter = (*proof[:at], *proof[at + 1 :])
+    for wrong in (longer, shorter, (*proof, old_root), ()):
+        assert heads.said(OWNER, ordered(replace(order, proof=wrong))) == "consistency"
+
+
+def folded(old: int, size: int, drawn: random.Random) -> tuple[bytes, bytes, list[bytes]]:
+    """Return the roots of both sizes and a proof between them, as RFC 9162 2.1.4.2 goes."""
+    fn, sn = old - 1, size - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    fr = sr = drawn.randbytes(32)
+    proof = [fr] if fn else []
+    while sn:
+        node = drawn.randbytes(32)
+        proof.append(node)
+        if fn & 1 or fn == sn:
+            fr, sr = merkle.node_hash(node, fr), merkle.node_hash(node, sr)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            sr = merkle.node_hash(sr, node)
+        fn, sn = fn >> 1, sn >> 1
+    return fr, sr, proof
+
+
+@pytest.fixture(scope="module")
+def year() -> merkle.Tree:
+    return merkle.Tree([merkle.leaf_hash(b"%d" % n) for n in range(YEAR_WINDOWS + 1)])
+
+
+def grown_gas(bench: Bench, tree: merkle.Tree, old: int, size: int) -> int:
+    """Return the gas of one head after another, written as the gateway does, in a new log."""
+    log = merkle.leaf_hash(b"%d to %d" % (old, size))
+    bench.send(OWNER, calldata("setSubmitter(bytes32,address)", log, OWNER.address))
+    first = replace(grown(1, old, sequence=1, root=tree.root(old)), log_id=log)
+    bench.send(OWNER, ordered(first))
+    proof = tuple(tree.consistency(old, size))
+    return bench.send(
+        OWNER, ordered(replace(first, sequence=2, size=size, root=tree.root(size), proof=proof))
+    )
+
+
+def test_no_window_of_a_year_costs_more_than_the_limit(heads: Bench, year: merkle.Tree) -> None:
+    """Gas goes with the bits set in the old size: the dearest are all tried, others two each."""
+    rests = [size for size in range(1, YEAR_WINDOWS + 2) if not waits_for_next(size)]
+    by_ones: dict[int, list[tuple[int, int]]] = {}
+    for old, size in pairwise(rests):
+        assert size <= old + 2, "no window waits for more than the next one"
+        by_ones.setdefault(old.bit_count(), []).append((old, size))
+    most = max(by_ones)
+    assert len(by_ones[most]) == 19, "each size of nineteen bits but one"
+    for ones in range(1, most):
+        by_ones[ones] = [by_ones[ones][0], by_ones[ones][-1]]
+    gas = {
+        ones: max(grown_gas(heads, year, old, size) for old, size in growths)
+        for ones, growths in sorted(by_ones.items())
+    }
+    assert max(gas.values()) == gas[most] <= LIMIT_GAS
+    assert all(more - less > 1_000 for less, more in pairwise(gas.values()))
+
+
+def test_the_window_that_waits_would_cost_more(heads: Bench, year: merkle.Tree) -> None:
+    """Were it no longer so, no window would have to wait."""
+    waiting = [size for size in range(1, YEAR_WINDOWS + 2) if waits_for_next(size)]
+    assert waiting == [2**19 - 1]
+    assert LIMIT_GAS < grown_gas(heads, year, waiting[0], waiting[0] + 1) <= LIMIT_GAS + 1_200
 
 
 LOGS = [b"a" * 32, b"b" * 32]
