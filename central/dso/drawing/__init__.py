@@ -1,0 +1,1 @@
+"""Pictures of the grid as SVG: what breaks where, what is moved when, who can help."""
