@@ -1,0 +1,1 @@
+"""The forecast: what each point of delivery will take or give, a day or four hours ahead."""
