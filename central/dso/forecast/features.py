@@ -1,0 +1,235 @@
+"""What a quarter is forecast from: like days, the last day, and the weather of each.
+
+For a quarter of day D, nothing after the gate (10:00 of D-1) counts:
+
+```
+                     D-3      D-2      D-1          D
+ slots 0 … 39        like     like     last
+ slots 40 … 95       like     last     after the gate
+```
+
+The days that a model is trained on see exactly as little of their own past.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from central.dso.forecast.calendar import GATE_SLOT, SLOTS, DayClass, day_class
+from central.dso.forecast.days import Days
+from central.dso.forecast.history import Booleans, Floats, Singles
+from central.dso.forecast.weather import (
+    IRRADIANCE,
+    TEMPERATURE,
+    KnownWeather,
+    Weather,
+    known_weather,
+)
+
+HEATS_BELOW_C = 16.0
+COOLS_ABOVE_C = 24.0
+_NOON_H, _MORNING_H = 13.0, 6.0
+_WEEKEND = {DayClass.SATURDAY, DayClass.HOLIDAY}
+_WEEKEND_LIKENESS, _OTHER_LIKENESS = 0.1, 0.02
+_FORGOTTEN_PER_DAY = 0.06
+_LIKE_LAG_DAYS = 2
+_ROUNDING = 1e-9
+_LAST = ((slice(0, GATE_SLOT), 1), (slice(GATE_SLOT, SLOTS), 2))
+"""The slots of a day, and how many days back the last known one lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The days of a forecast.
+
+    Args:
+        shown: the days that features are made for; the last one is the day to forecast, the one
+            before it is not over when the gate closes, and all before are trained on.
+        source: the days that features are made from: up to the day before the last shown.
+        likeness: how much each source day says about each shown day, see `likeness`.
+    """
+
+    shown: tuple[date, ...]
+    source: tuple[date, ...]
+    likeness: Floats
+
+    @classmethod
+    def of(cls, day: date, *, trained_days: int, earlier_days: int) -> "Span":
+        """Return the span of a day: so many days to train on, and so many days before those."""
+        shown = [day - timedelta(days=back) for back in range(trained_days + 1, -1, -1)]
+        first = shown[0] - timedelta(days=earlier_days)
+        source = [first + timedelta(days=n) for n in range(earlier_days + len(shown) - 1)]
+        return cls(tuple(shown), tuple(source), likeness(shown, source))
+
+    @property
+    def trained(self) -> slice:
+        """Return which of the shown days are trained on."""
+        return slice(0, len(self.shown) - 2)
+
+    @property
+    def first(self) -> int:
+        """Return the position in `source` of the first shown day."""
+        return len(self.source) - len(self.shown) + 1
+
+
+def likeness(shown: Sequence[date], source: Sequence[date]) -> Floats:
+    """Return how much each source day says about each shown day, shape (shown, source).
+
+    Days of one class count fully and less with age; days of another class only just, so that
+    they speak where no day of the class is known. Days that are not over before the gate do not
+    count. Each row adds up to 1.
+    """
+    age = np.array([[(one - other).days for other in source] for one in shown], np.float64)
+    alike = np.array([[_alike(one, other) for other in source] for one in shown])
+    weight = np.where(age >= _LIKE_LAG_DAYS, alike * np.exp(-_FORGOTTEN_PER_DAY * age), 0.0)
+    shares: Floats = weight / weight.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _alike(one: date, other: date) -> float:
+    classes = {day_class(one), day_class(other)}
+    if len(classes) == 1:
+        return 1.0
+    return _WEEKEND_LIKENESS if classes == _WEEKEND else _OTHER_LIKENESS
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What each point of delivery says about itself, shape (shown, pods, 96).
+
+    Args:
+        like_w: mean of like days [W].
+        apart_w: how far the last known day lies from it [W]; 0 where that is not known.
+        founded: where some like day is known; None for everywhere.
+    """
+
+    like_w: Singles
+    apart_w: Singles
+    founded: Booleans | None
+
+
+def own_features(days: Days, span: Span) -> Own:
+    """Return the features of PODs for the shown days, out of the source days."""
+    like_w, founded = _mean_known(span.likeness.astype(np.float32), days)
+    apart_w = np.empty_like(like_w)
+    for part, lag in _LAST:
+        last = slice(span.first - lag, len(span.source) + 1 - lag)
+        np.subtract(days.power_w[last, :, part], like_w[:, :, part], out=apart_w[:, :, part])
+        if days.known is not None:
+            apart_w[:, :, part] *= days.known[last, :, part]
+    return Own(like_w, apart_w, founded)
+
+
+def _mean_known(weight: Singles, days: Days) -> tuple[Singles, Booleans | None]:
+    """Return weighted means of what is known of days [W], and where anything is."""
+    shape = (len(weight), *days.power_w.shape[1:])
+    sums_w = (weight @ days.power_w.reshape(len(days.power_w), -1)).reshape(shape)
+    if days.known is None:
+        return sums_w, None
+    share = weight @ days.known.reshape(len(days.known), -1).astype(np.float32)
+    share = share.reshape(shape)
+    founded = share > 0
+    sums_w /= np.where(founded, share, np.float32(1))
+    return sums_w, founded
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What is the same for all points of delivery.
+
+    Args:
+        columns: each with mean square 1 over the trained days, shape (shown, 96, columns).
+        products: of each two columns, as `np.triu_indices` lists them, of the trained days only.
+        usable: slots whose columns are all known, shape (shown, 96).
+        issued_ms: the newest issue used for the last day; None without weather.
+        lacking: why weather is not used although it was given; empty otherwise.
+    """
+
+    columns: Singles
+    products: Singles
+    usable: Booleans
+    issued_ms: int | None = None
+    lacking: str = ""
+
+
+def shared_features(weather: Weather | None, span: Span, least_days: int) -> Shared:
+    """Return a constant and, if weather is known for long enough, how it departs from usual.
+
+    Each effect of the weather stands twice: on the day itself, and on the last known day, which
+    carries its own weather into `Own.apart_w`.
+    """
+    constant = np.ones((len(span.shown), SLOTS, 1), np.float32)
+    everything = np.ones(constant.shape[:2], np.bool_)
+    if weather is None:
+        return _shared(constant, everything, span)
+    known = known_weather(weather, (*span.source, span.shown[-1]))
+    departs, usable = _departures(_effects(weather, known), known.said, span)
+    if lacking := _lacking(known.said[-1], usable, least_days):
+        return _shared(constant, everything, span, lacking=lacking)
+    columns = np.concatenate([constant, _sized(departs, usable, span)], axis=2)
+    return _shared(columns, usable, span, issued_ms=known.issued_ms[-1])
+
+
+def _sized(departs: Floats, usable: Booleans, span: Span) -> Singles:
+    """Return departures with mean square 1 over the trained days, or 0 if there were none.
+
+    Further than ever in the trained days counts as that far: nobody knows what comes then.
+    """
+    trained = departs[span.trained]
+    size = np.sqrt((trained**2).sum(axis=(0, 1)) / usable[span.trained].sum())
+    within = np.clip(departs, trained.min(axis=(0, 1)), trained.max(axis=(0, 1)))
+    return (within / np.where(size > 0, size, 1.0)).astype(np.float32)
+
+
+def _shared(
+    columns: Singles,
+    usable: Booleans,
+    span: Span,
+    *,
+    issued_ms: int | None = None,
+    lacking: str = "",
+) -> Shared:
+    left, right = np.triu_indices(columns.shape[2])
+    trained = columns[span.trained]
+    return Shared(columns, trained[:, :, left] * trained[:, :, right], usable, issued_ms, lacking)
+
+
+def _effects(weather: Weather, known: KnownWeather) -> Floats:
+    """Return what acts on a power, shape (days, 96, effects): light by the hour, cold, heat."""
+    tilted = ((np.arange(SLOTS) + 0.5) * 24 / SLOTS - _NOON_H) / _MORNING_H
+    found = []
+    for column, values in zip(weather.columns, np.moveaxis(known.values, 2, 0), strict=True):
+        if column == IRRADIANCE:
+            found += [values, values * tilted]
+        elif column == TEMPERATURE:
+            found += [np.maximum(HEATS_BELOW_C - values, 0), np.maximum(values - COOLS_ABOVE_C, 0)]
+        else:
+            found.append(values)
+    effects: Floats = np.stack(found, axis=2) * known.said[:, :, None]
+    return effects
+
+
+def _departures(effects: Floats, said: Booleans, span: Span) -> tuple[Floats, Booleans]:
+    """Return effects on each shown day and on the last known one, less those of like days."""
+    share = span.likeness @ said[:-1]
+    like = np.einsum("ds,sqc->dqc", span.likeness, effects[:-1])
+    like /= np.where(share > 0, share, 1.0)[:, :, None]
+    shown = slice(span.first, len(said))
+    last, last_said = np.empty_like(like), np.empty(share.shape, np.bool_)
+    for part, lag in _LAST:
+        days = slice(shown.start - lag, shown.stop - lag)
+        last[:, part], last_said[:, part] = effects[days, part], said[days, part]
+    usable = (share > 0) & said[shown] & last_said
+    departs = np.concatenate([effects[shown] - like, last - like], axis=2)
+    departs[np.abs(departs) < _ROUNDING * np.abs(effects).max(initial=0.0)] = 0.0
+    return departs * usable[:, :, None], usable
+
+
+def _lacking(said: Booleans, usable: Booleans, least_days: int) -> str:
+    if missing := int((~said).sum()):
+        return f"nothing was said before the gate about {missing} of the day's {SLOTS} slots"
+    if (days := int(usable[:-2].any(axis=1).sum())) < least_days:
+        return f"weather is known for {days} days to learn from, {least_days} are needed"
+    return ""

@@ -1,0 +1,145 @@
+"""The fit of a block of points of delivery: a ridge on the day-ahead features.
+
+The target is what came less the mean of like days, so that the penalty pulls a point of delivery
+about which little is known towards its like days.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from central.dso.forecast.calendar import SLOTS
+from central.dso.forecast.days import Days, Layout
+from central.dso.forecast.features import Own, Shared, Span, own_features
+from central.dso.forecast.history import Booleans, Floats, Integers, Past, Singles
+from central.dso.forecast.method import Method
+from central.dso.forecast.ridge import Sums, solve
+
+_OWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What was fitted to a block.
+
+    Args:
+        mean_w: forecast of every shown day [W], shape (shown, pods, 96).
+        residual_w: what came less this, of the trained days [W]; 0 where a row is not counted.
+        counted: the rows trained on, shape (trained, pods, 96); None for all.
+        row_count: how many these are, shape (pods).
+        scale_w: root mean square of the mean of like days over these rows [W], shape (pods).
+        founded: which PODs have like days for every slot of the last shown day, shape (pods).
+    """
+
+    mean_w: Singles
+    residual_w: Singles
+    counted: Booleans | None
+    row_count: Integers
+    scale_w: Floats
+    founded: Booleans
+
+
+def fits(
+    past: Past, span: Span, shared: Shared, known_until_ms: int, method: Method
+) -> Iterator[tuple[Integers, Fit]]:
+    """Yield the PODs of each block with their fit; those without gaps come first."""
+    layout = Layout.of(past.history, span.source, known_until_ms)
+    for alike in (np.flatnonzero(past.missing == 0), np.flatnonzero(past.missing)):
+        for first in range(0, len(alike), method.block):
+            pods = alike[first : first + method.block]
+            days = layout.of_pods(pods)
+            yield pods, fit(days, own_features(days, span), shared, span, method.penalty)
+
+
+def fit(days: Days, own: Own, shared: Shared, span: Span, penalty: float) -> Fit:
+    """Return the fit of the PODs of a block.
+
+    Args:
+        days: the source days.
+        own: their features.
+        shared: the features that all have.
+        span: the days.
+        penalty: share of the rows, see `ridge.solve`.
+    """
+    power_w = days.power_w[span.first : span.first + span.trained.stop]
+    counted = _counted(days, own, shared, span)
+    sums = _sums(power_w, own, shared, counted)
+    count = np.broadcast_to(sums.count, power_w.shape[1])
+    scale_w = np.sqrt(sums.gram[:, 0, 0] / np.maximum(count, 1))
+    scale_w[scale_w == 0] = 1.0
+    size = np.ones(sums.right.shape[:2])
+    size[:, :_OWN] = scale_w[:, None]
+    mean_w = _mean_w(own, shared, solve(sums, size, penalty)[:, :, 0])
+    residual_w = power_w - mean_w[span.trained]
+    if counted is not None:
+        residual_w *= counted
+    founded = np.ones(len(scale_w), np.bool_)
+    if own.founded is not None:
+        founded = own.founded[-1].all(axis=1)
+    return Fit(mean_w, residual_w, counted, count.astype(np.int64), scale_w, founded)
+
+
+def _counted(days: Days, own: Own, shared: Shared, span: Span) -> Booleans | None:
+    """Return the rows to train on, shape (trained, pods, 96); None for all."""
+    trained = span.trained
+    usable = shared.usable[trained, None]
+    if days.known is None:
+        if usable.all():
+            return None
+        return np.broadcast_to(usable, days.power_w[trained].shape)
+    known = days.known[span.first : span.first + trained.stop]
+    counted: Booleans = known & usable
+    return counted if own.founded is None else counted & own.founded[trained]
+
+
+def _sums(power_w: Singles, own: Own, shared: Shared, counted: Booleans | None) -> Sums:
+    """Return the normal equations of all columns: those of `Own`, then those of `Shared`."""
+    trained = slice(0, len(power_w))
+    columns = shared.columns[trained]
+    like, apart = own.like_w[trained], own.apart_w[trained]
+    target = power_w - like
+    if counted is not None:
+        target, like, apart = target * counted, like * counted, apart * counted
+    width = _OWN + columns.shape[2]
+    gram, right = np.empty((power_w.shape[1], width, width)), np.empty((power_w.shape[1], width, 1))
+    gram[:, 0, 0], gram[:, 1, 1] = _dot(like, like), _dot(apart, apart)
+    gram[:, 0, 1] = gram[:, 1, 0] = _dot(like, apart)
+    for number, own_column in enumerate((like, apart)):
+        gram[:, number, _OWN:] = gram[:, _OWN:, number] = _across(own_column, columns)
+        right[:, number, 0] = _dot(own_column, target)
+    right[:, _OWN:, 0] = _across(target, columns)
+    gram[:, _OWN:, _OWN:], count = _shared_gram(shared, counted)
+    return Sums(gram, right, count)
+
+
+def _shared_gram(shared: Shared, counted: Booleans | None) -> tuple[Floats, Floats]:
+    """Return the Gram matrices of the shared columns, and the rows counted: one, or one a POD."""
+    rows = np.ones((len(shared.products), 1, SLOTS), np.float32)
+    if counted is not None:
+        rows = counted.astype(np.float32)
+    products = _across(rows, shared.products)
+    left, right = np.triu_indices(shared.columns.shape[2])
+    gram = np.empty((len(products), *shared.columns.shape[2:] * 2))
+    gram[:, left, right] = gram[:, right, left] = products
+    return gram, rows.sum(axis=(0, 2), dtype=np.float64)
+
+
+def _dot(one: Singles, other: Singles) -> Floats:
+    """Return the sum over days and slots of two columns' product, shape (pods)."""
+    return np.asarray(np.vecdot(one, other).sum(axis=0), np.float64)
+
+
+def _across(one: Singles, columns: Singles) -> Floats:
+    """Return the sums over days and slots of a column with each shared one, (pods, columns)."""
+    return np.asarray(np.matmul(one, columns).sum(axis=0), np.float64)
+
+
+def _mean_w(own: Own, shared: Shared, coefficients: Floats) -> Singles:
+    """Return the forecast of every shown day [W]."""
+    single = coefficients.astype(np.float32)
+    like, apart = single[:, 0, None], single[:, 1, None]
+    mean_w: Singles = np.matmul(single[:, _OWN:], shared.columns.transpose(0, 2, 1))
+    mean_w += own.like_w * (1 + like)
+    mean_w += own.apart_w * apart
+    return mean_w

@@ -1,0 +1,218 @@
+"""The next four hours: the day-ahead forecast, and a ridge on how it has erred until now (RT-1a).
+
+```
+ error of the day-ahead forecast   e e e e e e e e e e e e e e e e | ? ? ? ? … 16 quarters
+ its means                         <------------ 16 -------------> now
+                                                           <- 4 -->
+                                                                 1
+```
+
+It is learnt at about the same time of the day, from the days that the day-ahead fit is learnt on
+and from all that came since.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from central.dso.forecast.calendar import SLOTS, day_of, day_start_ms, gate_ms, slots
+from central.dso.forecast.days import Days, Layout
+from central.dso.forecast.features import Span, shared_features
+from central.dso.forecast.feeders import NO_FEEDERS, FeederResiduals, Feeders
+from central.dso.forecast.fitting import Fit, fits
+from central.dso.forecast.history import (
+    Booleans,
+    Customers,
+    Floats,
+    History,
+    Integers,
+    Past,
+    Singles,
+)
+from central.dso.forecast.method import Method
+from central.dso.forecast.newcomers import like_their_group
+from central.dso.forecast.quantiles import LEAST_RESIDUALS, column_quantiles
+from central.dso.forecast.reservations import refuse_other_customers, reservations, silent
+from central.dso.forecast.result import Band, Forecast, Provenance
+from central.dso.forecast.ridge import Sums, solve
+from central.dso.forecast.weather import Weather
+from ledger.facts.interval import QUARTER_MS, Interval
+
+HORIZON = 16
+_WINDOWS = (1, 4, 16)
+_LONGEST = max(_WINDOWS)
+_AROUND = 4
+
+
+def intraday(
+    history: History,
+    customers: Customers,
+    now_ms: int,
+    *,
+    weather: Weather | None = None,
+    feeders: Feeders = NO_FEEDERS,
+    method: Method | None = None,
+) -> Forecast:
+    """Return the power of each POD in the 16 quarters from the next one on.
+
+    Args:
+        history: the past; what ends after `now_ms` is not looked at.
+        customers: contract and group of each POD, in the order of the history.
+        now_ms: the instant [ms since 1970, UTC].
+        weather: as said before the gate of the day in which the four hours end.
+        feeders: sums to forecast as well.
+        method: how much past is used; the usual if None.
+
+    Raises:
+        Rejected: customers or feeders do not fit the history, or no POD has a past.
+    """
+    method = method or Method()
+    refuse_other_customers(history, customers)
+    coming = Coming.of(now_ms, method)
+    span, levels = coming.span, method.levels
+    shared = shared_features(weather, span, method.least_weather_days)
+    count = len(history.pods)
+    sums = FeederResiduals.of(feeders, history.pods, (len(coming.origins), HORIZON))
+    mean_w, scale_w, new = np.empty((count, HORIZON)), np.empty(count), np.empty(count, np.bool_)
+    quantile_w = np.empty((len(levels), count, HORIZON))
+    now = now_ms - now_ms % QUARTER_MS
+    past = Past.of(history, Interval(day_start_ms(span.source[0]), now))
+    last = Past.of(history, Interval(now - _LONGEST * QUARTER_MS, now))
+    seen = Layout.of(history, span.shown, now_ms)
+    for pods, fit in fits(past, span, shared, gate_ms(span.shown[-1]), method):
+        learnt = _learn(_errors(fit, seen.of_pods(pods), coming), coming, method.penalty)
+        mean_w[pods] = fit.mean_w[coming.day, :, coming.slot].T + learnt.correction_w
+        quantile_w[:, pods] = mean_w[pods] + learnt.quantiles_w(levels)
+        few = learnt.counted[:, :, 0].sum(axis=0) < LEAST_RESIDUALS
+        new[pods] = (fit.row_count < method.least_days * SLOTS) | ~fit.founded | few
+        scale_w[pods] = fit.scale_w
+        sums.add(pods, learnt.residual_w, learnt.counted, fit.scale_w)
+    like_their_group(customers, new, mean_w, quantile_w, levels)
+    scale_w[new] = np.sqrt((mean_w[new] ** 2).mean(axis=1))
+    sum_w = sums.sums_w(mean_w)
+    sum_quantile_w = sum_w + column_quantiles(*sums.residuals(scale_w), levels)
+    return Forecast(
+        start_ms=coming.start_ms,
+        known_until_ms=now_ms,
+        levels=levels,
+        of_pods=Band(history.pods, mean_w, quantile_w),
+        of_feeders=Band(sums.names, sum_w, sum_quantile_w),
+        provenance=Provenance.of(past),
+        trained_days=method.trained_days,
+        weather_issued_ms=shared.issued_ms,
+        notes=(*reservations(past, new, weather, shared), *silent(last, new)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """The 16 quarters to forecast, and where their like stand in the past.
+
+    Args:
+        start_ms: their first instant.
+        span: of the day in which they end.
+        day: position in the shown days of each quarter.
+        slot: slot of each quarter.
+        begin: the first quarter's place in the row of all shown slots.
+        origins: such places in the past, at about the same time of the day.
+    """
+
+    start_ms: int
+    span: Span
+    day: Integers
+    slot: Integers
+    begin: int
+    origins: Integers
+
+    @classmethod
+    def of(cls, now_ms: int, method: Method) -> Self:
+        """Return the quarters that start at an instant or after it."""
+        start_ms = -(-now_ms // QUARTER_MS) * QUARTER_MS
+        starts_ms = [start_ms + number * QUARTER_MS for number in range(HORIZON)]
+        days = [day_of(at_ms) for at_ms in starts_ms]
+        span = Span.of(days[-1], trained_days=method.trained_days, earlier_days=method.earlier_days)
+        slot = np.array(
+            [
+                slots(day)[(at_ms - day_start_ms(day)) // QUARTER_MS]
+                for day, at_ms in zip(days, starts_ms, strict=True)
+            ]
+        )
+        day = np.array([span.shown.index(one) for one in days])
+        begin = int(day[0] * SLOTS + slot[0])
+        places = np.arange(_LONGEST, begin - HORIZON + 1)
+        apart = (places - begin + SLOTS // 2) % SLOTS - SLOTS // 2
+        return cls(start_ms, span, day, slot, begin, places[np.abs(apart) <= _AROUND])
+
+
+@dataclass(frozen=True, slots=True)
+class _Errors:
+    """Errors of the day-ahead forecast [W] up to now in a row, shape (pods, begin)."""
+
+    error_w: Singles
+    known: Booleans
+
+
+def _errors(fit: Fit, seen: Days, coming: Coming) -> _Errors:
+    count = fit.mean_w.shape[1]
+    error_w = (seen.power_w - fit.mean_w).swapaxes(0, 1).reshape(count, -1)[:, : coming.begin]
+    known = np.ones(error_w.shape, np.bool_)
+    if seen.known is not None:
+        known = seen.known.swapaxes(0, 1).reshape(count, -1)[:, : coming.begin]
+    return _Errors(error_w * known, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Learnt:
+    """What the past errors say of the next, and how far they were from it.
+
+    Args:
+        correction_w: to add to the day-ahead forecast [W], shape (pods, 16).
+        residual_w: errors left at the origins [W], shape (origins, pods, 16).
+        counted: which of them count, same shape.
+    """
+
+    correction_w: Floats
+    residual_w: Singles
+    counted: Booleans
+
+    def quantiles_w(self, levels: tuple[float, ...]) -> Floats:
+        """Return the quantiles of the residuals [W], shape (levels, pods, 16)."""
+        return column_quantiles(self.residual_w.swapaxes(0, 1), self.counted.swapaxes(0, 1), levels)
+
+
+def _learn(errors: _Errors, coming: Coming, penalty: float) -> _Learnt:
+    """Return the ridge of the 16 next errors on the means of the last 1, 4 and 16."""
+    places = np.append(coming.origins, coming.begin)
+    features, fresh = _means(errors, places)
+    ahead = sliding_window_view(errors.error_w, HORIZON, axis=1)[:, coming.origins]
+    whole = sliding_window_view(errors.known, HORIZON, axis=1)[:, coming.origins].all(axis=2)
+    counted = whole & fresh[:, :-1]
+    past = features[:, :-1] * counted[:, :, None]
+    target = ahead * counted[:, :, None]
+    turned = past.swapaxes(1, 2)
+    count = counted.sum(axis=1).astype(np.float64)
+    sums = Sums((turned @ past).astype(np.float64), (turned @ target).astype(np.float64), count)
+    size = np.sqrt((target**2).mean(axis=(1, 2), dtype=np.float64))
+    size[size == 0] = 1.0
+    coefficients = solve(sums, np.repeat(size[:, None], len(_WINDOWS), axis=1), penalty)
+    correction_w = (features[:, -1, None] @ coefficients)[:, 0]
+    residual_w = target - past @ coefficients.astype(np.float32)
+    rows = np.broadcast_to(counted[:, :, None], residual_w.shape)
+    return _Learnt(correction_w, residual_w.swapaxes(0, 1), rows.swapaxes(0, 1))
+
+
+def _means(errors: _Errors, places: Integers) -> tuple[Singles, Booleans]:
+    """Return the means of the last errors before each place [W], and whether any is known."""
+    sums_w = _from_zero(errors.error_w)
+    counts = _from_zero(errors.known)
+    means = []
+    for window in _WINDOWS:
+        count = counts[:, places] - counts[:, places - window]
+        means.append((sums_w[:, places] - sums_w[:, places - window]) / np.maximum(count, 1))
+    return np.stack(means, axis=2).astype(np.float32), count > 0
+
+
+def _from_zero(row: Singles | Booleans) -> Floats:
+    return np.pad(np.cumsum(row, axis=1, dtype=np.float64), ((0, 0), (1, 0)))

@@ -1,0 +1,81 @@
+"""How far what came lay from what was forecast: empirical quantiles by the hour of the day."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from central.dso.forecast.history import Booleans, Floats, Integers, Singles
+
+HOURS = 24
+LEAST_RESIDUALS = 12
+
+
+def hourly_quantiles(
+    residual_w: Floats | Singles, counted: Booleans | None, levels: tuple[float, ...]
+) -> Floats:
+    """Return quantiles of residuals [W] by the hour, shape (levels, rows, 24), rising by level.
+
+    An hour with fewer than `LEAST_RESIDUALS` residuals takes those of the whole day; a row
+    without any has quantiles of 0.
+
+    Args:
+        residual_w: what came less what was forecast, shape (rows, days, slots).
+        counted: which residuals there are, same shape; None for all.
+        levels: rising, between 0 and 1.
+    """
+    by_hour = _by_hour(residual_w)
+    if counted is None:
+        by_hour.sort(axis=2)
+        return quantiles_of_sorted(by_hour, np.full(by_hour.shape[:2], by_hour.shape[2]), levels)
+    there = _by_hour(counted)
+    by_hour[~there] = np.inf
+    by_hour.sort(axis=2)
+    count = there.sum(axis=2)
+    found = quantiles_of_sorted(by_hour, count, levels)
+    thin = count < LEAST_RESIDUALS
+    rows = np.flatnonzero(thin.any(axis=1))
+    whole = np.sort(
+        by_hour[rows].reshape(len(rows), 1, by_hour.shape[1] * by_hour.shape[2]), axis=2
+    )
+    pooled = quantiles_of_sorted(whole, count[rows].sum(axis=1, keepdims=True), levels)
+    found[:, rows] = np.where(thin[rows], pooled, found[:, rows])
+    return found
+
+
+def column_quantiles(
+    residual_w: Floats | Singles, counted: Booleans, levels: tuple[float, ...]
+) -> Floats:
+    """Return quantiles over the middle axis [W], shape (levels, rows, columns); 0 for none.
+
+    Args:
+        residual_w: shape (rows, residuals, columns).
+        counted: which residuals there are, same shape.
+        levels: rising, between 0 and 1.
+    """
+    rising = np.where(counted, residual_w, np.inf).swapaxes(1, 2).copy()
+    rising.sort(axis=2)
+    return quantiles_of_sorted(rising, counted.sum(axis=1), levels)
+
+
+def _by_hour(of_slots: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy by rows and hours, shape (rows, 24, days * quarters)."""
+    rows, days, slots = of_slots.shape
+    split = of_slots.reshape(rows, days, HOURS, slots // HOURS).transpose(0, 2, 1, 3)
+    return split.copy().reshape(rows, HOURS, days * slots // HOURS)
+
+
+def quantiles_of_sorted(rising: Floats, count: Integers, levels: tuple[float, ...]) -> Floats:
+    """Return quantiles of the first `count` of the last axis, shape (levels, …); 0 for none.
+
+    Source: Hyndman, Fan, Sample Quantiles in Statistical Packages, The American Statistician 50
+    (1996), p. 363, definition 7.
+    """
+    last = np.maximum(count - 1, 0)
+    place = np.array(levels).reshape(-1, *[1] * count.ndim) * last
+    below = np.floor(place).astype(np.int64)
+    rows = np.arange(count.size).reshape(count.shape) * rising.shape[-1]
+    flat = rising.reshape(-1)
+    low, high = flat[rows + below], flat[rows + np.minimum(below + 1, last)]
+    with np.errstate(invalid="ignore"):  # nothing there: infinite, and not taken
+        return np.where(count > 0, low + (high - low) * (place - below), 0.0)
