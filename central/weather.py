@@ -1,0 +1,185 @@
+"""Weather from a file or an address, as CSV or JSON: the shell of `central.dso.forecast.weather`.
+
+A row says what is expected from an instant on, and when that was said; rows of one issue follow one
+another at the same distance, of a quarter of an hour or some:
+
+```
+issued,start,irradiance_w_m2,temperature_c
+2026-06-21T06:00Z,2026-06-21T22:00Z,0,18.5
+2026-06-21T06:00Z,2026-06-21T23:00Z,0,17.9
+```
+
+In JSON: `{"rows": [{"issued": …, "start": …, "irradiance_w_m2": …}, …]}`.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import NoReturn
+
+import httpx
+import numpy as np
+
+from central.dso.forecast.weather import Issue, Weather
+from ledger.errors import Refused, Rejected, Unavailable
+from ledger.facts.interval import QUARTER_MS
+
+LONGEST_BYTES = 64 * 1024 * 1024
+_TIMEOUT_S = 10.0
+_KEYS = ("issued", "start")
+
+Row = tuple[int, int, list[float]]
+
+
+class WeatherAway(Unavailable):
+    """The weather cannot be had for now."""
+
+
+class WeatherRefused(Refused):
+    """The service understood and said no."""
+
+
+def load_weather(source: str, *, transport: httpx.BaseTransport | None = None) -> Weather:
+    """Return the weather at a path, or at an address that begins with http:// or https://.
+
+    Args:
+        source: path or address.
+        transport: how requests travel; httpx's own by default.
+
+    Raises:
+        WeatherAway: nobody answers, or the file cannot be read.
+        WeatherRefused: the service said no.
+        Rejected: what came is no weather.
+    """
+    if source.startswith(("http://", "https://")):
+        return read_weather(_fetched(source, transport), source)
+    try:
+        return read_weather(Path(source).read_bytes(), source)
+    except OSError as error:
+        raise WeatherAway(
+            f"the weather cannot be read ({error.strerror or error})",
+            where=source,
+            remedy="check the path",
+        ) from error
+
+
+def read_weather(content: bytes, source: str) -> Weather:
+    """Return the weather in a CSV or JSON document.
+
+    Raises:
+        Rejected: it is none; the first wrong row is named.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        _reject(source, f"not UTF-8 ({error.reason})")
+    rows = _json_rows(text, source) if text.lstrip()[:1] in {"{", "["} else _csv_rows(text)
+    columns, table = _table(rows, source)
+    return Weather(columns, tuple(_issues(table, source)))
+
+
+def _fetched(address: str, transport: httpx.BaseTransport | None) -> bytes:
+    try:
+        with (
+            httpx.Client(timeout=_TIMEOUT_S, transport=transport, follow_redirects=True) as client,
+            client.stream("GET", address) as answer,
+        ):
+            if answer.is_server_error:
+                raise WeatherAway(f"the service answers {answer.status_code}", where=address)
+            if not answer.is_success:
+                raise WeatherRefused(
+                    f"the service answers {answer.status_code} {answer.reason_phrase}",
+                    where=address,
+                    remedy="check the address",
+                    reason=str(answer.status_code),
+                )
+            return _bounded(answer.iter_bytes(), address)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise WeatherAway(
+            f"the service does not answer ({str(error) or type(error).__name__})",
+            where=address,
+            remedy="check the address and the network",
+        ) from error
+
+
+def _bounded(pieces: Iterable[bytes], address: str) -> bytes:
+    content = bytearray()
+    for piece in pieces:
+        content += piece
+        if len(content) > LONGEST_BYTES:
+            _reject(address, f"more than {LONGEST_BYTES} bytes", "ask for fewer days")
+    return bytes(content)
+
+
+def _csv_rows(text: str) -> Sequence[Mapping[str, object]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _json_rows(text: str, source: str) -> Sequence[Mapping[str, object]]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        _reject(source, f"not JSON ({error})")
+    rows = document.get("rows") if isinstance(document, dict) else document
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        _reject(source, "no list of rows", 'write {"rows": [{"issued": …, "start": …}, …]}')
+    return rows
+
+
+def _table(rows: Sequence[Mapping[str, object]], source: str) -> tuple[tuple[str, ...], list[Row]]:
+    if not rows:
+        _reject(source, "no rows")
+    columns = tuple(name for name in rows[0] if name not in _KEYS)
+    if not columns or any(key not in rows[0] for key in _KEYS):
+        remedy = "give issued, start and at least one value, for example irradiance_w_m2"
+        _reject(source, f"the columns are {', '.join(map(str, rows[0]))}", remedy)
+    table: list[Row] = []
+    for number, row in enumerate(rows, 1):
+        where = f"{source}, row {number}"
+        if row.keys() != rows[0].keys() or None in row.values():
+            _reject(where, "the columns are not those of the first row")
+        issued_ms, start_ms = (_instant_ms(row[key], key, where) for key in _KEYS)
+        table.append((issued_ms, start_ms, [_number(row[name], name, where) for name in columns]))
+    return columns, table
+
+
+def _instant_ms(told: object, key: str, where: str) -> int:
+    try:
+        instant = datetime.fromisoformat(str(told))
+    except ValueError:
+        _reject(where, f"{key} {told!r} is no instant", "write 2026-06-21T06:00Z")
+    if instant.tzinfo is None:
+        _reject(where, f"{key} {told!r} has no offset from UTC", "write 2026-06-21T06:00Z")
+    return int(instant.timestamp()) * 1000
+
+
+def _number(told: object, name: str, where: str) -> float:
+    try:
+        value = float(str(told))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        _reject(where, f"{name} {told!r} is no number")
+    return value
+
+
+def _issues(table: list[Row], source: str) -> Iterable[Issue]:
+    for issued_ms, of_issue in groupby(sorted(table, key=lambda row: row[:2]), lambda row: row[0]):
+        rows = list(of_issue)
+        steps_ms = {later[1] - sooner[1] for sooner, later in pairwise(rows)} or {QUARTER_MS}
+        step_ms = min(steps_ms)
+        if len(steps_ms) > 1 or step_ms <= 0 or step_ms % QUARTER_MS:
+            told = ", ".join(f"{step // 1000} s" for step in sorted(steps_ms)[:3])
+            remedy = "one distance, of a quarter of an hour or some, and no row twice"
+            _reject(f"{source}, issue of {issued_ms} ms", f"its rows are {told} apart", remedy)
+        values = np.repeat(np.array([row[2] for row in rows]), step_ms // QUARTER_MS, axis=0)
+        yield Issue(issued_ms, rows[0][1], values)
+
+
+def _reject(where: str, what: str, remedy: str = "mend the source") -> NoReturn:
+    raise Rejected(what, where=where, remedy=remedy, reason="weather")
