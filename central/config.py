@@ -1,10 +1,11 @@
 """Settings of the central side: one TOML file, every key with its unit in the name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from central.scd.quarters import Tolerance
 from ledger.errors import Rejected
+from ledger.facts.clock import ClockSettings
 from ledger.signing import VerifyingKey
 
 _MAX_PORT = 65_535
@@ -13,18 +14,6 @@ _MAX_PORT = 65_535
 def _need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
     if not holds:
         raise ValueError(otherwise)
-
-
-@dataclass(frozen=True, slots=True)
-class ClockConfig:
-    """The time the database lives in; rate 1 is the machine's own."""
-
-    origin_ms: int = 0
-    rate: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse a clock that stands still or goes back."""
-        _need(self.rate > 0, f"rate must be above 0, not {self.rate}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +87,7 @@ class CentralConfig:
     series: SeriesConfig = SeriesConfig()
     quarters: QuartersConfig = QuartersConfig()
     api: ApiConfig = ApiConfig()
-    clock: ClockConfig = ClockConfig()
+    clock: ClockSettings = field(default_factory=ClockSettings)
 
     def __post_init__(self) -> None:
         """Refuse a name or key that no checkpoint could bear."""

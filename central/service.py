@@ -24,18 +24,12 @@ from central.scd.sealing import Sealer
 from central.scd.series import Series
 from central.scd.tokens import TokenStore
 from ledger.errors import Rejected, Unavailable
-from ledger.facts import clock
 from ledger.facts.clock import Clock
 
 log = logging.getLogger("central")
 
 _MIB = 1 << 20
 _GRACEFUL_S = 5
-
-
-def clock_of(config: CentralConfig) -> Clock:
-    """Return the clock that the configuration asks for."""
-    return clock.clock_of(config.clock.origin_ms, config.clock.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +88,7 @@ def opened(
         try:
             yield Central(
                 config=config,
-                clock=clock or clock_of(config),
+                clock=clock or config.clock.clock(),
                 database=database,
                 evidence=evidence,
                 series=series,

@@ -14,7 +14,7 @@ from gateway import broker
 from gateway.config import GatewayConfig
 from gateway.enrolling import Enrolment, Grant
 from gateway.journal import Journal, Quarantined
-from gateway.opening import clock_of, gateway_key
+from gateway.opening import gateway_key
 from gateway.registry import is_revoked
 from ledger import configuration
 from ledger.command import Exit, parser, run, show, subcommand
@@ -180,7 +180,7 @@ def _node_list(arguments: argparse.Namespace) -> int:
     config = _load(arguments).value
     with _journal(config) as journal:
         registrations = journal.registry.registrations()
-    now_ms = clock_of(config).now_ms()
+    now_ms = config.clock.clock().now_ms()
     rows = [
         {
             "node_index": one.node_index,

@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from gateway.patience import Bell, Patience
+from gateway.bell import Bell
 from gateway.ports import Anchor, Ledger, WindowJournal, WindowLog
 from ledger.chain.values import (
     Attempt,
@@ -33,6 +33,7 @@ from ledger.errors import InvariantBroken, Refused, Unavailable
 from ledger.facts.clock import Clock
 from ledger.facts.segment import NO_HASH
 from ledger.facts.segment import Head as LogHead
+from ledger.patience import Patience
 
 _DEAR_WINDOWS = 2**19 - 1
 _LONGEST_WAIT_S = 5.0
@@ -68,7 +69,7 @@ class Anchorer:
         self._anchored = anchored
         self._pending_s = pending_s
         self._registry_root: bytes | None = None
-        self.patience = Patience("ledger", longest_s=longest_pause_s)
+        self.patience = Patience("ledger", log, longest_s=longest_pause_s)
 
     async def run(self) -> None:
         """Anchor until cancelled.
@@ -80,7 +81,7 @@ class Anchorer:
             try:
                 step = await self.advance()
             except (Unavailable, Refused) as error:
-                await self.patience.away(error)
+                await self.patience.wait_out(error)
                 continue
             self.patience.back()
             match step:

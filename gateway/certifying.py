@@ -12,12 +12,13 @@ be closed under a registry that it does not have, and none may be told late.
 import asyncio
 import logging
 
+from gateway.bell import Bell
 from gateway.errors import OtherWindow
-from gateway.patience import Bell, Patience
 from gateway.ports import Anchor, Central, RegistryJournal, WindowJournal
 from ledger.chain.values import Submission
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import InvariantBroken, Refused, Unavailable
+from ledger.patience import Patience
 from ledger.signing import SigningKey
 
 _REGISTRATIONS_AT_ONCE = 2_000
@@ -47,7 +48,7 @@ class Certifier:
         self._bell = bell
         self._telling = asyncio.Lock()
         self.order = asyncio.Lock()
-        self.patience = Patience("central.windows")
+        self.patience = Patience("central.windows", log)
 
     async def run(self) -> None:
         """Tell what is to be told until cancelled."""
@@ -57,7 +58,7 @@ class Certifier:
                 await self.tell_windows()
                 await self.tell_anchors()
             except (Unavailable, Refused) as error:
-                await self.patience.away(error)
+                await self.patience.wait_out(error)
                 continue
             self.patience.back()
             await self._bell.wait(_LONGEST_WAIT_S)

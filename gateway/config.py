@@ -4,22 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ledger.facts.clock import ClockSettings
 from ledger.facts.segment import slots_per_window
 from ledger.tls import Tls
 
 _MAX_PORT = 65_535
-
-
-@dataclass(frozen=True, slots=True)
-class ClockConfig:
-    """The time the gateway lives in; rate 1 is the machine's own."""
-
-    origin_ms: int = 0
-    rate: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse a clock that stands still or goes back."""
-        _need(self.rate > 0, f"rate must be above 0, not {self.rate}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +117,7 @@ class GatewayConfig:
     rotation_overlap_s: int = 900
     verify_threads: int = 1
     batch: int = 512
-    clock: ClockConfig = field(default_factory=ClockConfig)
+    clock: ClockSettings = field(default_factory=ClockSettings)
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     central: CentralConfig = field(default_factory=CentralConfig)
     chain: ChainConfig = field(default_factory=ChainConfig)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from gateway.config import GatewayConfig
 from gateway.journal import Journal
-from gateway.opening import clock_of
 from gateway.registry import enrol, open_request, revoke, rotate
 from ledger.errors import Rejected
 from ledger.facts.registry import EnrolmentRequest, Registration
@@ -46,7 +45,7 @@ class Enrolment:
         self._writes = writes
         self._registry = journal.registry
         self._key = key
-        self._clock = clock_of(config)
+        self._clock = config.clock.clock()
 
     def add(self, request_file: Path) -> tuple[Registration, Grant]:
         """Enrol the node of a request, durably; asked twice, the same grant is given twice.

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from gateway.patience import Bell, Patience
+from gateway.bell import Bell
 from gateway.ports import RegistryJournal
 from gateway.registry import Keyring
 from ledger.codec import decode_registration
 from ledger.errors import Unavailable
+from ledger.patience import Patience
 
 _LOOK_S = 0.5
 
@@ -26,7 +27,7 @@ class RegistryFollower:
         self._changed = changed
         self._version = 0
         self._bell = Bell()
-        self._patience = Patience("journal.registry", longest_s=1.0)
+        self._patience = Patience("journal.registry", log, longest_s=1.0)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -34,7 +35,7 @@ class RegistryFollower:
             try:
                 await asyncio.to_thread(self.follow)
             except Unavailable as error:
-                await self._patience.away(error)
+                await self._patience.wait_out(error)
                 continue
             self._patience.back()
             await self._bell.wait(_LOOK_S)

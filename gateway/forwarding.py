@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import accumulate
 
-from gateway.patience import Bell, Patience
+from gateway.bell import Bell
 from gateway.ports import Central, DeliveryJournal, Outcome, Outgoing, Uplink
 from gateway.receipts import ReceiptDesk
 from gateway.tally import Tally
@@ -13,6 +13,7 @@ from ledger.errors import Refused, Unavailable
 from ledger.facts.clock import Clock
 from ledger.facts.receipt import StoredSegment
 from ledger.facts.segment import Head
+from ledger.patience import Patience
 
 _LONGEST_WAIT_S = 5.0
 _MOST_BYTES = 8 << 20
@@ -50,7 +51,7 @@ class Forwarder:
         self._bell = bell
         self._most = most
         self._again: list[tuple[int, StoredSegment]] = []
-        self.patience = Patience("central", longest_s=longest_pause_s)
+        self.patience = Patience("central", log, longest_s=longest_pause_s)
 
     def receipt_again(self, stored: Sequence[tuple[int, StoredSegment]]) -> None:
         """Sign receipts once more for segments that are stored: the node did not get the first."""
@@ -64,7 +65,7 @@ class Forwarder:
             try:
                 has_delivered = await self.deliver()
             except (Unavailable, Refused) as error:
-                await self.patience.away(error)
+                await self.patience.wait_out(error)
                 continue
             self.patience.back()
             if not has_delivered:

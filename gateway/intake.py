@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from gateway.admission import Opened, Placement, check, open_segment, place, verify
-from gateway.patience import Bell, Patience
+from gateway.bell import Bell
 from gateway.ports import (
     AdmissionBatch,
     AdmissionJournal,
@@ -34,6 +34,7 @@ from ledger.errors import Rejected, Unavailable
 from ledger.facts.clock import Clock
 from ledger.facts.receipt import StoredSegment
 from ledger.facts.topics import backfill_topic, node_of
+from ledger.patience import Patience
 
 _QUARANTINED_PER_BATCH = 64
 _LEAST_CHUNK = 16
@@ -86,7 +87,7 @@ class Intake:
         self._most_backlog_bytes = backlog_bytes
         self._executor = executor
         self._threads = threads
-        self._patience = Patience("journal", longest_s=5.0)
+        self._patience = Patience("journal", log, longest_s=5.0)
         self._is_full = False
 
     async def run(self) -> None:
@@ -108,7 +109,7 @@ class Intake:
             try:
                 admitted = await asyncio.to_thread(self.commit, weighed)
             except Unavailable as error:
-                await self._patience.away(error)
+                await self._patience.wait_out(error)
             else:
                 self._patience.back()
                 break

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 
-from gateway.patience import Patience
 from gateway.ports import Central, Message, Uplink
 from gateway.registry import Keyring
 from gateway.tally import Tally
@@ -11,6 +10,7 @@ from ledger.codec import decode_record
 from ledger.errors import Refused, Rejected, Unavailable
 from ledger.facts.clock import Clock
 from ledger.facts.topics import node_of
+from ledger.patience import Patience
 
 _MOST = 500
 _GATHER_S = 0.2
@@ -29,7 +29,7 @@ class LivePassage:
         self._keyring = keyring
         self._clock = clock
         self._tally = tally
-        self._patience = Patience("central.live", longest_s=10.0)
+        self._patience = Patience("central.live", log, longest_s=10.0)
 
     async def run(self) -> None:
         """Pass on until cancelled; what cannot be passed on now is worth nothing later."""
@@ -39,7 +39,7 @@ class LivePassage:
                 if records:
                     await self._central.live(records)
             except (Unavailable, Refused) as error:
-                await self._patience.away(error)
+                await self._patience.wait_out(error)
                 continue
             self._patience.back()
             self._tally.live_records += len(records)

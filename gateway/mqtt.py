@@ -17,10 +17,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.config import BrokerConfig
 from gateway.errors import BrokerAway
-from gateway.patience import Patience
 from gateway.ports import Message
 from ledger.errors import Rejected
 from ledger.facts import topics
+from ledger.patience import Patience
 from ledger.signing import read_secret
 from ledger.tls import Failure, Tls, cut, meaning
 
@@ -74,7 +74,7 @@ class MqttUplink:
         self._segments = _Lane(config.held_messages)
         self._live = _Lane(config.held_messages)
         self._client: Client | None = None
-        self._patience = Patience("broker", longest_s=config.longest_pause_s)
+        self._patience = Patience("broker", log, longest_s=config.longest_pause_s)
         self.let_go = 0
 
     @property
@@ -121,7 +121,7 @@ class MqttUplink:
                     log.info("gateway.connected", extra={"broker": self._address()})
                     await closed
             except (BrokerAway, Rejected) as error:
-                await self._patience.away(error)
+                await self._patience.wait_out(error)
 
     @contextlib.asynccontextmanager
     async def connected(self) -> AsyncIterator[asyncio.Future[None]]:

@@ -1,20 +1,13 @@
-"""What a configuration names, opened: clock, key, token, journal, ledger."""
+"""What a configuration names, opened: key, token, journal, ledger."""
 
 from gateway.config import GatewayConfig
 from gateway.journal import Journal
 from gateway.ports import Ledger
 from ledger.errors import Rejected
-from ledger.facts import clock
-from ledger.facts.clock import Clock
 from ledger.signing import SigningKey, read_secret
 
 _MIB = 1 << 20
 _ED25519_BYTES = 32
-
-
-def clock_of(config: GatewayConfig) -> Clock:
-    """Return the clock that the configuration asks for."""
-    return clock.clock_of(config.clock.origin_ms, config.clock.rate)
 
 
 def gateway_key(config: GatewayConfig) -> SigningKey:

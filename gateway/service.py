@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from gateway.anchoring import Anchorer
+from gateway.bell import Bell
 from gateway.certifying import Certifier
 from gateway.config import GatewayConfig
 from gateway.following import RegistryFollower
@@ -18,8 +19,7 @@ from gateway.intake import Intake
 from gateway.journal import Journal, take_alone
 from gateway.live import LivePassage
 from gateway.mqtt import MqttUplink
-from gateway.opening import clock_of, connect_ledger, gateway_key, open_journal, token_of
-from gateway.patience import Bell
+from gateway.opening import connect_ledger, gateway_key, open_journal, token_of
 from gateway.ports import Ledger
 from gateway.receipts import ReceiptDesk
 from gateway.registry import Keyring
@@ -55,7 +55,7 @@ class Gateway:
         self.uplink = uplink
         self._central = central
         self._key = key
-        self._clock = clock_of(config)
+        self._clock = config.clock.clock()
         self._tally = Tally()
         self._keyring = Keyring()
         self._deliver, self._certify, self._anchor = Bell(), Bell(), Bell()

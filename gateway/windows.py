@@ -16,7 +16,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol
 
-from gateway.patience import Patience
 from gateway.ports import Member, WindowJournal, WindowLog
 from gateway.registry import registry_root
 from ledger import merkle
@@ -26,6 +25,7 @@ from ledger.errors import InvariantBroken, Unavailable
 from ledger.facts.clock import Clock
 from ledger.facts.segment import Head
 from ledger.facts.window import WindowEntry
+from ledger.patience import Patience
 from ledger.signing import SigningKey
 
 MOST_PER_LEAF = 4_096
@@ -76,7 +76,7 @@ class WindowCloser:
         self._window_ms = window_ms
         self._delay_ms = delay_ms
         self._keep_ms = keep_ms
-        self._patience = Patience("journal.windows", longest_s=5.0)
+        self._patience = Patience("journal.windows", log, longest_s=5.0)
         self._published: Head | None = None
         self._has_begun = False
 
@@ -185,7 +185,7 @@ class WindowCloser:
                 if asyncio.iscoroutine(outcome):
                     await outcome
             except Unavailable as error:
-                await self._patience.away(error)
+                await self._patience.wait_out(error)
             else:
                 self._patience.back()
                 return

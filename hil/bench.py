@@ -17,7 +17,7 @@ from hil.serial_line import SerialLine
 from hil.sky import MS_PER_DAY
 from hil.tcp_server import TcpServer
 from ledger.errors import Rejected
-from ledger.facts.clock import Clock, ScaledClock, SystemClock
+from ledger.facts.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +51,7 @@ class Endpoint(Protocol):
 
 def clock_of(file: BenchFile) -> Clock:
     """Return the clock that a bench file asks for."""
-    if file.clock is None:
-        return SystemClock()
-    return ScaledClock(file.clock.origin_ms, file.clock.rate)
+    return file.clock or SystemClock()
 
 
 class Bench:

@@ -20,6 +20,7 @@ from hil.planning import Equipment
 from hil.registers import MODELS
 from hil.sky import MS_PER_DAY
 from ledger.configuration import Loaded, load
+from ledger.facts.clock import ScaledClock
 
 T = TypeVar("T")
 
@@ -47,18 +48,6 @@ def address_of(text: str) -> Address:
     if not host or not port.isdecimal() or int(port) > _HIGHEST_PORT:
         raise ValueError(f"expected HOST:PORT, found {text!r}")
     return Address(host, int(port))
-
-
-@dataclass(frozen=True, slots=True)
-class ClockSettings:
-    """Simulated time: *rate* times as fast as the wall clock since *origin_ms*."""
-
-    origin_ms: int
-    rate: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.rate <= 0:
-            raise ValueError(f"rate must be above 0, not {self.rate}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +196,7 @@ class BenchFile:
 
     meter: tuple[MeterSettings, ...]
     bench: BenchSettings = BenchSettings()
-    clock: ClockSettings | None = None
+    clock: ScaledClock | None = None
 
     def __post_init__(self) -> None:
         faults = list(self._faults())

@@ -12,8 +12,9 @@ from typing import Any
 from ledger.command import release
 from ledger.facts.interval import slot_start_ms
 from ledger.facts.record import GapCause
+from ledger.patience import Patience
 from lightnode.clockwatch import KernelClockWatch, TrustedClock
-from lightnode.config import ClockSettings, MeterSettings, Settings
+from lightnode.config import MeterSettings, NodeClockSettings, Settings
 from lightnode.energy import EnergyWatch
 from lightnode.enrolment import Credentials, load_credentials
 from lightnode.errors import StoreFailed
@@ -23,7 +24,6 @@ from lightnode.meters.modbus import ModbusMeter
 from lightnode.meters.profile import Profile, load_profile
 from lightnode.mqtt import MqttBroker
 from lightnode.outbox import SqliteOutbox
-from lightnode.patience import Patience
 from lightnode.ports import ClockWatch, Kept, Outbox, Tail
 from lightnode.recording import Recorder
 from lightnode.sampling import Sampler, Start
@@ -103,7 +103,7 @@ def meter_of(settings: MeterSettings, profile: Profile) -> ModbusMeter:
     )
 
 
-def clock_watch_of(settings: ClockSettings) -> ClockWatch:
+def clock_watch_of(settings: NodeClockSettings) -> ClockWatch:
     """Return who is asked about the clock: the kernel, unless an operator gave their word."""
     if settings.trusted_error_ms is not None:
         return TrustedClock(settings.trusted_error_ms)
@@ -136,7 +136,7 @@ async def _found(
     outbox: Outbox, recorder: Recorder, stop: asyncio.Event
 ) -> tuple[Kept, Tail] | None:
     """Return what the outbox holds; waits for a disk that does not answer, until told to stop."""
-    patience = Patience("store", longest_s=_LONGEST_STORE_PAUSE_S)
+    patience = Patience("store", log, longest_s=_LONGEST_STORE_PAUSE_S)
     while not stop.is_set():
         try:
             found = await outbox.load(), await recorder.tail()

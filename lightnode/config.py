@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ledger.facts.clock import Clock, clock_of
+from ledger.facts.clock import ClockSettings
 from ledger.facts.interval import SLOT_MS
 from lightnode.meters.line import LineAddress, SerialSettings
 from lightnode.meters.profile import Bus, Parity
@@ -74,26 +74,18 @@ class UplinkSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ClockSettings:
-    """The time the node lives in.
+class NodeClockSettings(ClockSettings):
+    """The time the node lives in, and how far it may be trusted.
 
-    `rate` above 1 makes a demonstration run faster, from the common instant `origin_ms` on.
     `trusted_error_ms` is the operator's word for a machine whose kernel is told by no NTP.
     """
 
-    origin_ms: int = 0
-    rate: float = 1.0
     trusted_error_ms: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.rate > 0:
-            raise ValueError(f"rate must be above 0, not {self.rate}")
+        ClockSettings.__post_init__(self)
         if self.trusted_error_ms is not None and self.trusted_error_ms < 0:
             raise ValueError("trusted_error_ms must not be negative")
-
-    def clock(self) -> Clock:
-        """Return the clock."""
-        return clock_of(self.origin_ms, self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +96,4 @@ class Settings:
     meter: MeterSettings
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
-    clock: ClockSettings = field(default_factory=ClockSettings)
+    clock: NodeClockSettings = field(default_factory=NodeClockSettings)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from ledger.errors import Rejected
 from ledger.facts.interval import SLOT_MS
 from ledger.facts.record import Boot, ClockStep, GapCause, Quality, Reading
+from ledger.patience import Patience
 from lightnode.energy import EnergyWatch
 from lightnode.errors import MeterFault, StoreFailed
-from lightnode.patience import Patience
 from lightnode.ports import ClockWatch, Measurement, Meter
 from lightnode.recording import Draft, Holes, Recorder
 from lightnode.ticking import Tick, Timeline, ticks
@@ -93,8 +93,8 @@ class Sampler:
         self._down_cause: GapCause | None = start.down_cause
         self._drafts = [start.record()]
         self._holes = Holes()
-        self._meter_patience = Patience("meter", longest_s=0)
-        self._store_patience = Patience("store", longest_s=0)
+        self._meter_patience = Patience("meter", log, longest_s=0)
+        self._store_patience = Patience("store", log, longest_s=0)
 
     async def run(self, from_slot: int) -> None:
         """Sample until cancelled; no fault of meter, disk or clock ends it.

@@ -15,9 +15,9 @@ from ledger.errors import Rejected, Unavailable
 from ledger.facts import topics
 from ledger.facts.receipt import Receipt
 from ledger.facts.segment import Head
+from ledger.patience import Patience
 from ledger.signing import RECEIPT_CONTEXT, VerifyingKey
 from lightnode.errors import StoreFailed
-from lightnode.patience import Patience
 from lightnode.ports import Broker, Outbox, SealedSegment, Session
 from lightnode.recording import Recorder
 
@@ -74,8 +74,8 @@ class Uplink:
         self._outbox = outbox
         self._broker = broker
         self._pace = pace
-        self._patience = Patience("broker", longest_s=pace.longest_pause_s)
-        self._store_patience = Patience("outbox", longest_s=pace.longest_pause_s)
+        self._patience = Patience("broker", log, longest_s=pace.longest_pause_s)
+        self._store_patience = Patience("outbox", log, longest_s=pace.longest_pause_s)
         self._work = asyncio.Event()
         self._has_news = False
         self._live: deque[bytes] = deque(maxlen=_LIVE_RECORDS_KEPT)

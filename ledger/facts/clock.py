@@ -54,12 +54,11 @@ class ScaledClock:
     """
 
     origin_ms: int
-    rate: float
+    rate: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.rate > 0:
-            msg = f"a clock's rate must be above 0, not {self.rate}"
-            raise ValueError(msg)
+            raise ValueError(f"a clock's rate must be above 0, not {self.rate}")
 
     def now_ms(self) -> int:
         """Return the scaled instant [ms since 1970, UTC]."""
@@ -75,10 +74,19 @@ class ScaledClock:
             await asyncio.sleep(min(remaining_ms / 1000 / self.rate, _LONGEST_NAP_S))
 
 
-def clock_of(origin_ms: int, rate: float) -> Clock:
-    """Return the machine's clock for rate 1, which needs no origin, else a scaled one.
+@dataclass(frozen=True, slots=True)
+class ClockSettings:
+    """The time that a program lives in, as its configuration tells it; rate 1 is the machine's own.
 
-    Raises:
-        ValueError: the rate is not above 0.
+    A rate above 1 makes a demonstration run faster, from the common instant `origin_ms` on.
     """
-    return SystemClock() if rate == 1 else ScaledClock(origin_ms, rate)
+
+    origin_ms: int = 0
+    rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.clock()
+
+    def clock(self) -> Clock:
+        """Return the machine's clock for rate 1, which needs no origin, else a scaled one."""
+        return SystemClock() if self.rate == 1 else ScaledClock(self.origin_ms, self.rate)

@@ -18,11 +18,11 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.admission import check, open_segment, verify
+from gateway.bell import Bell
 from gateway.config import GatewayConfig
 from gateway.intake import Intake
 from gateway.journal import Journal
 from gateway.opening import open_journal
-from gateway.patience import Bell
 from gateway.ports import Message
 from gateway.registry import Keyring
 from gateway.tally import Tally

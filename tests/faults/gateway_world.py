@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from gateway.anchoring import Anchorer
+from gateway.bell import Bell
 from gateway.certifying import Certifier
 from gateway.forwarding import Forwarder
 from gateway.intake import Intake
 from gateway.journal import Journal
-from gateway.patience import Bell
 from gateway.receipts import ReceiptDesk
 from gateway.registry import Keyring
 from gateway.tally import Tally

@@ -70,5 +70,5 @@ async def test_a_broker_killed_again_and_again_loses_nothing(
     assert not judge.broken
     assert set(judge.gap_slots()) <= {GapCause.PROCESS_DOWN}
     assert len(judge.readings()) > 30
-    assert around.node.log.count("lightnode.away what=broker") >= 8
-    assert around.node.log.count("lightnode.back what=broker") >= 8
+    assert around.node.log.count("lightnode.away peer=broker") >= 8
+    assert around.node.log.count("lightnode.back peer=broker") >= 8

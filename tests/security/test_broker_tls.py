@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import BrokerConfig, CentralConfig, ChainConfig, ClockConfig, GatewayConfig
+from gateway.config import BrokerConfig, CentralConfig, ChainConfig, GatewayConfig
 from gateway.enrolling import Enrolment
 from gateway.journal import Journal
 from gateway.mqtt import MqttUplink
 from ledger.errors import CertiflexError, Refused, Unavailable
 from ledger.facts import topics
+from ledger.facts.clock import ClockSettings
 from ledger.facts.pod import Pod
 from ledger.signing import SigningKey
 from ledger.tls import Tls
@@ -249,7 +250,7 @@ def whole_house(
     with CentralServer(fake, token="t") as central:
         config = GatewayConfig(
             origin=ORIGIN, state_dir=folder / "gateway", window_s=8, close_delay_s=0,
-            clock=ClockConfig(origin_ms=origin_ms, rate=RATE),
+            clock=ClockSettings(origin_ms=origin_ms, rate=RATE),
             broker=BrokerConfig(
                 port=server.port, longest_pause_s=0.2,
                 tls=Tls(house.authority.file, gateway.certificate_file, gateway.key_file),
@@ -286,12 +287,12 @@ async def test_a_node_with_the_wrong_authority_goes_on_metering_until_it_has_the
                 await node.start()
                 await node.told("lightnode.away", 1)
                 await asyncio.sleep(4.0)
-                assert node.log.count("lightnode.away what=broker") == 1, "once, not at each try"
+                assert node.log.count("lightnode.away peer=broker") == 1, "once, not at each try"
                 assert "ca_file does not vouch for the broker's certificate" in node.log
                 assert node.log.count("lightnode.started") == 1, "and it goes on"
                 assert not fake.stored(0)
                 trusted.write_bytes(house.authority.file.read_bytes())
-                await node.told("lightnode.back what=broker")
+                await node.told("lightnode.back peer=broker")
                 await until(lambda: len(fake.stored(0)) >= 12, timeout_s=20)
                 assert fake.stored(0)[0] == 0, "also what was read meanwhile"
                 assert await node.stop() == 0

@@ -11,11 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from central.config import ApiConfig, ClockConfig
+from central.config import ApiConfig
 from central.errors import DamagedStore
-from central.service import Central, clock_of, opened, serve
+from central.service import Central, opened, serve
 from ledger.errors import Rejected
-from ledger.facts.clock import ScaledClock, SystemClock
 from tests.scd import World, lived_in, world
 
 ROOT = Path(__file__).parents[3]
@@ -26,15 +25,6 @@ def port_taken() -> socket.socket:
     taken.bind(("127.0.0.1", 0))
     taken.listen()
     return taken
-
-
-def test_the_clock_is_the_machines_unless_told() -> None:
-    class Told:
-        clock = ClockConfig()
-
-    assert isinstance(clock_of(Told()), SystemClock)  # type: ignore[arg-type]
-    Told.clock = ClockConfig(origin_ms=5, rate=2.0)
-    assert clock_of(Told()) == ScaledClock(5, 2.0)  # type: ignore[arg-type]
 
 
 async def test_it_serves_and_seals_until_it_is_stopped(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.anchoring import Anchorer, waits_for_next
-from gateway.patience import Bell
+from gateway.bell import Bell
 from ledger import merkle
 from ledger.chain.values import Final, Prepared, Submission, Waiting
 from ledger.codec import encode_window_entry

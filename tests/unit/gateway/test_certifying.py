@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from gateway.bell import Bell
 from gateway.certifying import Certifier
 from gateway.errors import OtherWindow
-from gateway.patience import Bell
 from gateway.registry import registry_root
 from gateway.windows import window_root
 from ledger.chain.values import Final, Submission

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import ClockConfig, GatewayConfig
+from gateway.config import GatewayConfig
 from gateway.enrolling import Enrolment
 from gateway.journal import Journal
 from gateway.registry import is_revoked
@@ -22,7 +22,7 @@ NODE = SigningKey.generate()
 
 @pytest.fixture
 def enrolment(tmp_path: Path) -> Iterator[Enrolment]:
-    config = GatewayConfig(origin="log", state_dir=tmp_path, clock=ClockConfig())
+    config = GatewayConfig(origin="log", state_dir=tmp_path)
     journal = Journal.open(config.journal_file)
     yield Enrolment(config, journal, KEY.public)
     journal.close()

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from gateway.bell import Bell
 from gateway.forwarding import Forwarder
 from gateway.intake import Intake
-from gateway.patience import Bell
 from gateway.ports import LinkState, Message
 from gateway.receipts import ReceiptDesk
 from gateway.tally import Tally

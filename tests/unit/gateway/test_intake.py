@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from gateway.bell import Bell
 from gateway.intake import Intake
-from gateway.patience import Bell
 from gateway.ports import LinkState, Message
 from gateway.tally import Tally
 from ledger.facts.receipt import StoredSegment

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import CentralConfig, ChainConfig, ClockConfig, GatewayConfig
+from gateway.config import CentralConfig, ChainConfig, GatewayConfig
 from gateway.opening import (
-    clock_of,
     connect_ledger,
     contract_of,
     gateway_key,
@@ -16,7 +15,6 @@ from gateway.opening import (
 )
 from ledger.chain.account import Account
 from ledger.errors import Rejected
-from ledger.facts.clock import ScaledClock, SystemClock
 from ledger.signing import SigningKey
 
 CHAIN = ChainConfig(urls=("http://127.0.0.1:1",))
@@ -24,12 +22,6 @@ CHAIN = ChainConfig(urls=("http://127.0.0.1:1",))
 
 def config(folder: Path, **more: object) -> GatewayConfig:
     return GatewayConfig(origin="log", state_dir=folder, **more)  # type: ignore[arg-type]
-
-
-def test_the_clock_is_the_machines_or_scaled(tmp_path: Path) -> None:
-    assert isinstance(clock_of(config(tmp_path)), SystemClock)
-    scaled = clock_of(config(tmp_path, clock=ClockConfig(origin_ms=5, rate=10.0)))
-    assert scaled == ScaledClock(5, 10.0)
 
 
 def test_the_gateway_signs_with_ed25519_only(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hil.bench import Bench, clock_of
-from hil.config import BenchFile, BenchSettings, ClockSettings, FaultSettings, MeterSettings
+from hil.config import BenchFile, BenchSettings, FaultSettings, MeterSettings
 from hil.faults import FaultKind
 from ledger.errors import Rejected, Unavailable
 from ledger.facts.clock import ScaledClock, SystemClock
@@ -33,7 +33,7 @@ async def until_reachable(port: int, *, wanted: bool) -> None:
 
 def test_the_clock_is_the_files() -> None:
     assert isinstance(clock_of(bench_file(tcp_meter())), SystemClock)
-    file = BenchFile((tcp_meter(),), clock=ClockSettings(1_795_392_000_000, 10.0))
+    file = BenchFile((tcp_meter(),), clock=ScaledClock(1_795_392_000_000, 10.0))
     assert clock_of(file) == ScaledClock(1_795_392_000_000, 10.0)
 
 

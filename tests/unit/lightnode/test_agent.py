@@ -13,7 +13,7 @@ from ledger.configuration import load
 from ledger.errors import Rejected
 from ledger.facts.record import Boot, Gap, GapCause
 from lightnode import agent
-from lightnode.config import ClockSettings, Settings
+from lightnode.config import NodeClockSettings, Settings
 from lightnode.outbox import SqliteOutbox
 from lightnode.ports import Kept, Tail
 from tests.fakes.lightnode_gateway import Judge
@@ -172,6 +172,6 @@ def test_why_there_was_no_program(tmp_path: Path) -> None:
 
 
 def test_an_operators_word_replaces_the_kernels() -> None:
-    trusted = agent.clock_watch_of(ClockSettings(trusted_error_ms=9)).state()
+    trusted = agent.clock_watch_of(NodeClockSettings(trusted_error_ms=9)).state()
     assert (trusted.synchronised, trusted.error_ms) == (True, 9)
-    assert type(agent.clock_watch_of(ClockSettings())).__name__ == "KernelClockWatch"
+    assert type(agent.clock_watch_of(NodeClockSettings())).__name__ == "KernelClockWatch"

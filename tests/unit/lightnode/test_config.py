@@ -6,7 +6,7 @@ import pytest
 
 from ledger.configuration import Misconfigured, load, schema
 from ledger.facts.clock import ScaledClock, SystemClock
-from lightnode.config import ClockSettings, MeterSettings, Settings
+from lightnode.config import MeterSettings, NodeClockSettings, Settings
 from lightnode.meters.profile import load_profile
 
 GOOD = """
@@ -59,10 +59,10 @@ def test_meters_that_cannot_be_are_refused(wrong: dict[str, str]) -> None:
 
 
 def test_a_faster_clock_for_demonstrations() -> None:
-    assert ClockSettings(origin_ms=5, rate=10.0).clock() == ScaledClock(5, 10.0)
+    assert NodeClockSettings(origin_ms=5, rate=10.0).clock() == ScaledClock(5, 10.0)
     for wrong in ({"rate": 0.0}, {"trusted_error_ms": -1}):
         with pytest.raises(ValueError, match="must"):
-            ClockSettings(**wrong)
+            NodeClockSettings(**wrong)
 
 
 def test_the_schema_names_every_table() -> None:

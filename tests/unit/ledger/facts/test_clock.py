@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ledger.facts.clock import Clock, ScaledClock, SystemClock, clock_of
+from ledger.facts.clock import Clock, ClockSettings, ScaledClock, SystemClock
 
 
 @pytest.mark.parametrize("clock", [SystemClock(), ScaledClock(time.time_ns() // 10**6, 20.0)])
@@ -35,5 +35,7 @@ def test_a_clock_cannot_stand_still() -> None:
 
 
 def test_only_another_rate_needs_another_clock() -> None:
-    assert isinstance(clock_of(5, 1.0), SystemClock)
-    assert clock_of(5, 2.0) == ScaledClock(5, 2.0)
+    assert isinstance(ClockSettings(origin_ms=5).clock(), SystemClock)
+    assert ClockSettings(origin_ms=5, rate=2.0).clock() == ScaledClock(5, 2.0)
+    with pytest.raises(ValueError, match="above 0"):
+        ClockSettings(rate=-1.0)
