@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway import broker
 from gateway.config import GatewayConfig
-from gateway.enrolling import Enrolment, Grant
+from gateway.enrolling import Enrolment
 from gateway.journal import Journal, Quarantined
 from gateway.opening import gateway_key
 from gateway.registry import is_revoked
@@ -20,7 +20,7 @@ from ledger import configuration
 from ledger.command import Exit, parser, run, show, subcommand
 from ledger.configuration import Loaded
 from ledger.errors import Rejected
-from ledger.facts.registry import Registration
+from ledger.facts.registry import Grant, Registration
 
 Subparsers = Any
 
@@ -203,7 +203,7 @@ def _node_list(arguments: argparse.Namespace) -> int:
 def _give(arguments: argparse.Namespace, registration: Registration, grant: Grant) -> int:
     if arguments.grant is not None and not arguments.dry_run:
         try:
-            arguments.grant.write_text(grant.toml(), encoding="utf-8")
+            arguments.grant.write_text(configuration.written(grant), encoding="utf-8")
         except OSError as error:
             raise Rejected(
                 f"the grant cannot be written ({error.strerror})",
@@ -222,7 +222,7 @@ def _give(arguments: argparse.Namespace, registration: Registration, grant: Gran
             "gateway-grant",
         )
     elif arguments.grant is None:
-        print(grant.toml(), end="")
+        print(configuration.written(grant), end="")
     else:
         print(f"node {grant.node_index} is {registration.pod}: {arguments.grant}")
     return Exit.OK

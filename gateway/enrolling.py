@@ -1,35 +1,15 @@
 """Enrolling, rotating and revoking light nodes, and the grant that a node gets back."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config import GatewayConfig
 from gateway.journal import Journal
 from gateway.registry import enrol, open_request, revoke, rotate
 from ledger.errors import Rejected
-from ledger.facts.registry import EnrolmentRequest, Registration
+from ledger.facts.registry import EnrolmentRequest, Grant, Registration
 from ledger.signing import VerifyingKey
 
 _MOST_REQUEST_BYTES = 4_096
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What a light node needs to know to be one of ours."""
-
-    origin: str
-    node_index: int
-    gateway_key: str
-    window_s: int
-
-    def toml(self) -> str:
-        """Return the file that `lightnode enroll --grant` takes."""
-        return (
-            f'origin = "{self.origin}"\n'
-            f"node_index = {self.node_index}\n"
-            f'gateway_key = "{self.gateway_key}"\n'
-            f"window_s = {self.window_s}\n"
-        )
 
 
 class Enrolment:

@@ -5,6 +5,7 @@ Every fault is found and told at once; an unknown key is a fault.
 """
 
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -21,6 +22,8 @@ from ledger.errors import Rejected
 T = TypeVar("T")
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+# The only character that TOML wants escaped and JSON does not.
+_DELETE, _ESCAPED_DELETE = "\x7f", "\\u007f"
 _UNION = (Union, types.UnionType)
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 
@@ -95,6 +98,16 @@ def filled(kind: type[T], given: Mapping[str, Any], file: Path) -> T:
     if reader.faults or built is None:
         raise Misconfigured(reader.faults)
     return built
+
+
+def written(value: Any) -> str:  # noqa: ANN401 -- any flat dataclass
+    """Return the file from which `load` makes a dataclass of texts and numbers again."""
+    # A JSON string without escaped surrogates is a TOML string too.
+    told = {field.name: getattr(value, field.name) for field in fields(value)}
+    return "".join(
+        f"{name} = {json.dumps(entry, ensure_ascii=False).replace(_DELETE, _ESCAPED_DELETE)}\n"
+        for name, entry in told.items()
+    )
 
 
 def schema(kind: type) -> dict[str, Any]:

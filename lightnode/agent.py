@@ -54,7 +54,7 @@ async def run(settings: Settings, *, boot_id_file: Path = _BOOT_ID) -> None:
         meter = meter_of(settings.meter, profile)
         stack.push_async_callback(meter.close)
         uplink = _uplink(settings, credentials, outbox)
-        seal = Seal(credentials.grant.identity, credentials.key, credentials.secret)
+        seal = Seal(credentials.identity, credentials.key, credentials.secret)
         recorder = Recorder(outbox, seal, show=uplink.show, announce=uplink.announce)
         found = await _found(outbox, recorder, stop)
         if found is None:
@@ -175,7 +175,7 @@ def _uplink(settings: Settings, credentials: Credentials, outbox: Outbox) -> Upl
     return Uplink(
         node_index=grant.node_index,
         origin=grant.origin,
-        gateway_key=grant.verifying_key,
+        gateway_key=credentials.gateway_key,
         outbox=outbox,
         broker=MqttBroker(settings.broker, grant.node_index),
         pace=Pace(

@@ -12,8 +12,7 @@ from ledger import codec
 from ledger.configuration import load
 from ledger.errors import Rejected
 from ledger.facts.pod import Pod
-from ledger.facts.registry import EnrolmentRequest
-from ledger.facts.segment import slots_per_window
+from ledger.facts.registry import EnrolmentRequest, Grant
 from ledger.signing import (
     ENROLMENT_CONTEXT,
     SigningKey,
@@ -28,45 +27,25 @@ _SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """The node's place in a log, given by its gateway."""
-
-    origin: str
-    node_index: int
-    gateway_key: str
-    window_s: int
-
-    def __post_init__(self) -> None:
-        slots_per_window(self.window_s * 1000)
-        if self.node_index < 0:
-            raise ValueError(f"node_index must not be negative, not {self.node_index}")
-        try:
-            VerifyingKey.decode(bytes.fromhex(self.gateway_key))
-        except (ValueError, Rejected) as error:
-            raise ValueError(f"gateway_key is no public key in hexadecimal ({error})") from error
-
-    @property
-    def identity(self) -> Identity:
-        """Return who the node is to its log."""
-        return Identity(
-            origin=self.origin,
-            node_index=self.node_index,
-            window_slots=slots_per_window(self.window_s * 1000),
-        )
-
-    @property
-    def verifying_key(self) -> VerifyingKey:
-        """Return the key whose receipts count."""
-        return VerifyingKey.decode(bytes.fromhex(self.gateway_key))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """What an enrolled node has."""
 
     key: SigningKey
     secret: bytes
     grant: Grant
+
+    @property
+    def identity(self) -> Identity:
+        """Return who the node is to its log."""
+        grant = self.grant
+        return Identity(
+            origin=grant.origin, node_index=grant.node_index, window_slots=grant.window_slots
+        )
+
+    @property
+    def gateway_key(self) -> VerifyingKey:
+        """Return the key whose receipts count."""
+        return _key_of(self.grant)
 
 
 def load_key(folder: Path) -> SigningKey:
@@ -132,8 +111,19 @@ def read_grant(file: Path) -> Grant:
 
     Raises:
         Misconfigured: it is none; with every fault.
+        Rejected: it names no key.
     """
-    return load(Grant, file, program="grant", environ={}).value
+    grant = load(Grant, file, program="grant", environ={}).value
+    try:
+        _key_of(grant)
+    except (ValueError, Rejected) as error:
+        raise Rejected(
+            f"gateway_key is no public key in hexadecimal ({error})",
+            where=str(file),
+            remedy="take the grant as the gateway wrote it",
+            reason="bad_grant",
+        ) from error
+    return grant
 
 
 def accept_grant(folder: Path, file: Path) -> Grant:
@@ -155,6 +145,10 @@ def accept_grant(folder: Path, file: Path) -> Grant:
         )
     _write(stored, file.read_bytes())
     return grant
+
+
+def _key_of(grant: Grant) -> VerifyingKey:
+    return VerifyingKey.decode(bytes.fromhex(grant.gateway_key))
 
 
 def _need(file: Path, what: str, remedy: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ledger.facts.pod import Pod
+from ledger.facts.segment import slots_per_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +42,26 @@ class EnrolmentRequest:
     meter: str
     public_key: bytes
     created_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """The node's place in a log, and whose receipts count: the gateway's answer to a request.
+
+    `gateway_key` is a public key in hexadecimal (see `signing.VerifyingKey.encode`).
+    """
+
+    origin: str
+    node_index: int
+    gateway_key: str
+    window_s: int
+
+    def __post_init__(self) -> None:
+        slots_per_window(self.window_s * 1000)
+        if self.node_index < 0:
+            raise ValueError(f"node_index must not be negative, not {self.node_index}")
+
+    @property
+    def window_slots(self) -> int:
+        """Return how many slots a window of this log has."""
+        return slots_per_window(self.window_s * 1000)

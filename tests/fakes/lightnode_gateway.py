@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ledger import codec, merkle
+from ledger.configuration import written
 from ledger.facts import topics
 from ledger.facts.receipt import Receipt, StoredSegment
 from ledger.facts.record import Gap, GapCause, Reading, Record
+from ledger.facts.registry import Grant
 from ledger.facts.segment import NO_HASH, Head, SegmentHeader
 from ledger.signing import (
     RECEIPT_CONTEXT,
@@ -146,10 +148,13 @@ class Gateway:
 
     def grant(self, window_s: int = 60) -> str:
         """Return the grant for the node."""
-        return (
-            f'origin = "{self.judge.origin}"\nnode_index = {self.judge.node_index}\n'
-            f'gateway_key = "{self.key.public.encode().hex()}"\nwindow_s = {window_s}\n'
+        grant = Grant(
+            origin=self.judge.origin,
+            node_index=self.judge.node_index,
+            gateway_key=self.key.public.encode().hex(),
+            window_s=window_s,
         )
+        return written(grant)
 
     async def serve(self, client: Connection) -> None:
         """Take what comes and give receipts, until the connection ends."""

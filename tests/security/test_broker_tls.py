@@ -12,6 +12,7 @@ from gateway.config import BrokerConfig, CentralConfig, ChainConfig, GatewayConf
 from gateway.enrolling import Enrolment
 from gateway.journal import Journal
 from gateway.mqtt import MqttUplink
+from ledger.configuration import written
 from ledger.errors import CertiflexError, Refused, Unavailable
 from ledger.facts import topics
 from ledger.facts.clock import ClockSettings
@@ -265,7 +266,7 @@ def whole_house(
         journal = Journal.open(config.journal_file)
         _, grant = Enrolment(config, journal, key.public).add(request)
         journal.close()
-        (folder / "grant.toml").write_text(grant.toml())
+        (folder / "grant.toml").write_text(written(grant))
         accept_grant(folder / "state", folder / "grant.toml")
         yield config, fake, key, node_file
 

@@ -10,6 +10,7 @@ from gateway.enrolling import Enrolment
 from gateway.journal import Journal
 from gateway.registry import is_revoked
 from ledger.codec import encode_enrolment
+from ledger.configuration import written
 from ledger.errors import Rejected
 from ledger.facts.clock import SystemClock
 from ledger.facts.pod import Pod
@@ -41,7 +42,7 @@ def request(folder: Path, key: SigningKey = NODE, pod: str = "IT002E00000001") -
 def test_a_grant_says_all_that_a_node_needs(tmp_path: Path, enrolment: Enrolment) -> None:
     registration, grant = enrolment.add(request(tmp_path))
     assert registration.pod == Pod("IT002E00000001")
-    assert grant.toml() == (
+    assert written(grant) == (
         'origin = "log"\nnode_index = 0\n'
         f'gateway_key = "{KEY.public.encode().hex()}"\nwindow_s = 60\n'
     )

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ledger.configuration import Loaded, Misconfigured, filled, load, schema, shown
+from ledger.configuration import Loaded, Misconfigured, filled, load, schema, shown, written
 
 
 class Lane(Enum):
@@ -36,6 +38,16 @@ class Meter:
     """One of a list of tables."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """What can be written."""
+
+    text: str
+    whole: int
+    real: float
+    is_true: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,20 @@ def test_a_wrong_type_is_told_in_words(file: Path, text: str, told: str) -> None
 def test_a_missing_file_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="cannot be read"):
         load(Settings, tmp_path / "none.toml", program="x", environ={})
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"])),
+    whole=st.integers(-(2**63), 2**63 - 1),
+    real=st.floats(allow_nan=False, allow_infinity=False),
+)
+def test_what_is_written_is_loaded_again(
+    tmp_path_factory: pytest.TempPathFactory, text: str, whole: int, real: float
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "flat.toml"
+    flat = Flat(text, whole, real, is_true=whole > 0)
+    file.write_text(written(flat), encoding="utf-8", newline="")
+    assert load(Flat, file, program="x", environ={}).value == flat
 
 
 def test_the_schema_knows_every_key() -> None:

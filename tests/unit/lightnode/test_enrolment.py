@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from ledger import codec
-from ledger.configuration import Misconfigured
 from ledger.errors import Rejected
 from ledger.facts.pod import Pod
 from ledger.signing import ENROLMENT_CONTEXT, SigningKey
@@ -58,8 +57,8 @@ def test_with_the_grant_the_node_is_whole(tmp_path: Path) -> None:
         load_credentials(tmp_path)
     accept_grant(tmp_path, grant_file(tmp_path))
     credentials = load_credentials(tmp_path)
-    assert credentials.grant.identity.node_index == 3
-    assert credentials.grant.identity.window_slots == 15
+    assert credentials.identity.node_index == 3
+    assert credentials.identity.window_slots == 15
     assert len(credentials.secret) == 32
     accept_grant(tmp_path, grant_file(tmp_path))
 
@@ -82,7 +81,7 @@ def test_another_place_is_refused(tmp_path: Path) -> None:
 )
 def test_what_is_no_grant_is_told(wrong: dict[str, str], told: str, tmp_path: Path) -> None:
     requested(tmp_path)
-    with pytest.raises(Misconfigured, match=told):
+    with pytest.raises(Rejected, match=told):
         accept_grant(tmp_path, grant_file(tmp_path, **wrong))  # type: ignore[arg-type]
 
 
