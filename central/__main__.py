@@ -1,4 +1,4 @@
-"""`certiflex central`: serve the database, audit and rebuild it, issue tokens."""
+"""`certiflex central`: serve the database, audit and rebuild it, issue tokens, keep grids."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
+from central import grids
 from central.api.app import application, description
 from central.api.instants import instant_ms, told_instant
 from central.api.problems import Problem
@@ -49,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
     subcommand(tokens, "list", "list tokens, without their secrets", _list)
     revoke = subcommand(tokens, "revoke", "close a token at once", _revoke)
     revoke.add_argument("token_id", metavar="ID")
+
+    grids.add_verbs(verbs)
 
     config = verbs.add_parser("config", help="settings").add_subparsers(metavar="VERB")
     told = subcommand(config, "show", "show every setting", _show)

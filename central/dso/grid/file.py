@@ -149,18 +149,39 @@ def read_grid(path: Path) -> Grid:
 
 
 def write_grid(grid: Grid, path: Path, *, msgpack: bool = False) -> None:
-    """Write the table to `path` and the network beside it; what was there is replaced."""
+    """Write the table to `path` and the network beside it; what was there is replaced.
+
+    Raises:
+        Rejected: `cannot_write`.
+    """
     network = path.with_name(path.name.removesuffix(".json").removesuffix(".grid") + ".pgm.json")
-    dataset = {kind: grid.network[kind] for kind in _KINDS if len(grid.network.get(kind, ()))}
     if msgpack:
         network = network.with_suffix(_MSGPACK)
-        network.write_bytes(msgpack_serialize(dataset, dataset_type=DatasetType.input))
-    else:
-        network.write_text(
-            json_serialize(dataset, dataset_type=DatasetType.input, indent=2), "utf-8"
-        )
+    write_network(grid, network, msgpack=msgpack)
     table = asdict(table_of(grid, network.name))
-    path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(path, (json.dumps(table, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def write_network(grid: Grid, path: Path, *, msgpack: bool = False) -> None:
+    """Write the network as power-grid-model reads it.
+
+    Raises:
+        Rejected: `cannot_write`.
+    """
+    dataset = {kind: grid.network[kind] for kind in _KINDS if len(grid.network.get(kind, ()))}
+    if msgpack:
+        _write(path, msgpack_serialize(dataset, dataset_type=DatasetType.input))
+    else:
+        text = json_serialize(dataset, dataset_type=DatasetType.input, indent=2)
+        _write(path, text.encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        what = error.strerror or "cannot be written"
+        raise Rejected(what, where=str(path), reason="cannot_write") from error
 
 
 def table_of(grid: Grid, network: str) -> GridTable:

@@ -1,12 +1,14 @@
 """Loads, generators and storages of pandapower as points of delivery with made-up codes."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from central.dso.grid.importing.report import ImportReport
 from central.dso.grid.importing.tables import Net, Record, is_on, names, number, records, text
 from central.dso.grid.model import Connection, Phases
+from ledger.errors import Rejected
 
 # Whether what is positive there is drawn.
 _DRAWN = {"load": 1.0, "sgen": -1.0, "storage": 1.0}
@@ -45,7 +47,14 @@ class _Drawn:
 def customers(
     net: Net, node_of: Mapping[int, int], prefix: str, report: ImportReport
 ) -> Iterator[Customer]:
-    """Return every customer, with codes ``<prefix>`` and a number."""
+    """Return every customer, with codes ``<prefix>`` and a number.
+
+    Raises:
+        Rejected: `bad_prefix`: no code can begin so, or there are not enough of them.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        what = f"{prefix!r}: codes begin as IT002E does, with up to 7 digits behind"
+        raise Rejected(what, where="PODs", reason="bad_prefix")
     for number_, one in enumerate(_drawn(net, node_of, report)):
         for column in _VOLTAGE_DEPENDENT:
             if number(one.record, column, 0.0):
@@ -53,6 +62,9 @@ def customers(
                 report.approximated(one.table, one.name, what)
                 break
         pod = prefix + f"{number_:0{_CODE_LENGTH - len(prefix)}d}"
+        if len(pod) > _CODE_LENGTH:
+            what = f"{prefix} has codes for {number_} customers, and there are more"
+            raise Rejected(what, where="PODs", remedy="take a shorter one", reason="bad_prefix")
         connection = Connection(
             pod, one.node, _contract_w(one, report), one.phases, _tan_phi(one, report),
             _profile(one, report),
@@ -61,6 +73,7 @@ def customers(
 
 
 _CODE_LENGTH = len("IT002E00000000")
+_PREFIX = re.compile(r"IT[0-9]{3}E[0-9]{0,7}")
 
 
 def _drawn(net: Net, node_of: Mapping[int, int], report: ImportReport) -> Iterator[_Drawn]:

@@ -3,6 +3,7 @@
 import pandapower
 import pytest
 
+from ledger.errors import Rejected
 from tests.foreign_nets import brought, compared, losses, town
 
 # pandapower and pandas tell their developers many things, by warnings.
@@ -15,6 +16,21 @@ def test_codes_are_made_up_from_a_stated_prefix_and_names_are_kept() -> None:
     assert imported.origin == {
         "IT002E77000000": "load mill", "IT002E77000001": "load village",
     }  # fmt: skip
+
+
+def test_a_prefix_that_no_code_begins_with_is_refused() -> None:
+    for wrong in ("POD", "IT02E", "IT002E00000000", ""):
+        with pytest.raises(Rejected, match="codes begin as IT002E does") as refused:
+            brought(town(), pod_prefix=wrong)
+        assert refused.value.reason == "bad_prefix"
+
+
+def test_a_prefix_with_too_few_codes_is_refused() -> None:
+    net = town()
+    for n in range(10):
+        pandapower.create_load(net, 2, p_mw=0.1, name=f"house {n}")
+    with pytest.raises(Rejected, match="has codes for 10 customers, and there are more"):
+        brought(net, pod_prefix="IT002E1234567")
 
 
 def test_a_load_keeps_its_rating_its_factor_and_its_class() -> None:
