@@ -147,6 +147,16 @@ def _means(grid: Grid) -> Iterator[Fault]:
                 f"has {bank.steps} steps of {bank.step_var:g} var",
                 "it needs one step or more, and each its var",
             )  # fmt: skip
+            continue
+        shunt = grid.network["shunt"][bank.shunt]
+        rated_v = grid.rated_v[grid.positions(shunt["node"][None])[0]]
+        steps = float(shunt["b1"] * rated_v**2 / bank.step_var) * (shunt["status"] == 1)
+        if abs(steps - round(steps)) > _NOISE or not 0 <= round(steps) <= bank.steps:
+            yield Fault(
+                "bad_capacitor", f"capacitor {bank.name}",
+                f"its shunt stands at {steps:.3g} of {bank.steps} steps",
+                "b1 is a whole number of steps over the rated voltage squared",
+            )  # fmt: skip
 
 
 def _sensors(grid: Grid) -> Iterator[Fault]:
@@ -209,6 +219,7 @@ _NODE_COLUMNS = dict.fromkeys(BRANCH_KINDS, ("from_node", "to_node")) | {
     "source": ("node",),
 }
 _GREATEST_CONTRACT_W = 100_000_000
+_NOISE = 1e-3
 _LOWEST_BAND_PU, _HIGHEST_BAND_PU = 0.5, 1.5
 
 

@@ -182,7 +182,7 @@ class _Building:
                 what = f"no band of voltage: {_BAND_PU[0]} … {_BAND_PU[1]} pu (EN 50160)"
                 self.report.approximated("bus", name, what)
                 low_pu, high_pu = _BAND_PU
-            if record.get("geo") is not None:
+            if text(record, "geo"):
                 self.report.dropped("bus", name, "its coordinates")
             self.node_of[index] = len(self.nodes)
             node = Node(name, text(record, "zone"), low_pu, high_pu)

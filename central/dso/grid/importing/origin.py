@@ -53,6 +53,8 @@ def _opened(source: str, opening: Callable[[], Net]) -> Net:
             remedy="type: pip install 'certiflex[grid]'",
             reason="missing_extra",
         ) from error
+    except _Unreadable as error:
+        raise _bad(source, str(error)) from error
     except Exception as error:  # the libraries raise anything at all on what they cannot read
         lines = str(error).strip().splitlines() or [""]
         raise _bad(source, f"cannot be read ({type(error).__name__}: {lines[0]})") from error
@@ -72,7 +74,7 @@ def _pandapower(path: Path) -> Net:
     text = path.read_text(encoding="utf-8")
     net = pandapower.from_json_string(text, convert=True)
     if not isinstance(net, pandapower.auxiliary.pandapowerNet):
-        raise TypeError("it holds no net")
+        raise _Unreadable("holds no net of pandapower")
     return net
 
 
@@ -80,7 +82,7 @@ def _simbench(code: str) -> Net:
     import simbench  # noqa: PLC0415 -- see above
 
     if code not in simbench.collect_all_simbench_codes():
-        raise ValueError("no such code; for example 1-MV-rural--0-no_sw")
+        raise _Unreadable("no such code; for example 1-MV-rural--0-no_sw")
     return simbench.get_simbench_net(code)
 
 
@@ -89,11 +91,14 @@ def _cgmes(path: Path) -> Net:
 
     files = sorted(path.glob("*.xml")) if path.is_dir() else [path]
     if not files:
-        raise FileNotFoundError("no XML files there")
-    version = "3.0" if any(_names_cim100(file) for file in files) else "2.4.15"
-    return from_cim(
-        file_list=[str(file) for file in files], cgmes_version=version, ignore_errors=False
-    )
+        raise _Unreadable("no XML files there")
+    if any(_names_cim100(file) for file in files):
+        raise _Unreadable("CGMES 3.0 cannot be read; export it as CGMES 2.4.15")
+    return from_cim(file_list=[str(file) for file in files], ignore_errors=False)
+
+
+class _Unreadable(Exception):
+    """Says in words why a source cannot be read."""
 
 
 def _names_cim100(path: Path) -> bool:

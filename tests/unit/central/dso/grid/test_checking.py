@@ -70,6 +70,10 @@ PLANTED: dict[str, tuple[Plant, str, str]] = {
         whole(capacitors=(CapacitorMeans("bank", 0, 0, 1e3),)), "bad_capacitor", "bank: has 0 ste"),
     "bank without var": (
         whole(capacitors=(CapacitorMeans("bank", 0, 2, 0.0),)), "bad_capacitor", "steps of 0 var"),
+    "bank between two steps": (
+        column("shunt", "b1", 1.25e-3), "bad_capacitor", "stands at 2.5 of 2 steps"),
+    "bank beyond its steps": (
+        column("shunt", "b1", 1.5e-3), "bad_capacitor", "a whole number of steps"),
     "sensor nowhere": (
         whole(sensors=(Sensor("S", "voltage"),)), "bad_sensor", "exactly one of node and branch"),
     "sensor at two places": (
