@@ -40,6 +40,15 @@ class Energies:
             self.export_uvars + more.export_uvars,
         )
 
+    def __sub__(self, less: "Energies") -> "Energies":
+        """Return what this count has beyond another."""
+        return Energies(
+            self.import_uj - less.import_uj,
+            self.export_uj - less.export_uj,
+            self.import_uvars - less.import_uvars,
+            self.export_uvars - less.export_uvars,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -5,11 +5,11 @@ Nothing is remembered between runs; the registers are the integral of the power 
 day the meter was installed, so a bench that starts again shows the same meters.
 """
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
-from hil.day import UJ_PER_WH, DayPlan, Energies
+from hil.day import UJ_PER_WH, DayPlan, Energies, Step
 from hil.mains import frequency_hz, voltage_v
 from hil.noise import Dice, seed_of
 from hil.planning import Dwelling, Equipment, plan_day
@@ -87,6 +87,25 @@ class Measurement:
         return sum(phase.reactive_var for phase in self.phases)
 
 
+class Supply(Protocol):
+    """What a household hangs on; a voltage of 0 V is an outage."""
+
+    def voltage_v(self, phase: int, unix_ms: int, power_w: float) -> float:
+        """Return the voltage of one of its phases to the neutral, as it takes *power_w* there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMains:
+    """A supply of its own for each household, which knows of no network and never fails."""
+
+    seed: int
+
+    def voltage_v(self, phase: int, unix_ms: int, power_w: float) -> float:
+        """Return the voltage of one phase at the meter [V]."""
+        return voltage_v(self.seed, phase, unix_ms, power_w)
+
+
 class Household:
     """The household of a seed, metered since the UTC day *installed_day* (from 1970).
 
@@ -96,6 +115,7 @@ class Household:
         equipment: what it owns beside its load.
         installed_day: the first day of its meter; asking for an earlier one is an error.
         weather_seed: the sky, shared by the households of a district.
+        supply: what it hangs on; by default a supply of its own.
     """
 
     def __init__(
@@ -106,16 +126,52 @@ class Household:
         equipment: Equipment,
         installed_day: int,
         weather_seed: int = 0,
+        supply: Supply | None = None,
     ) -> None:
         if phases not in {1, 3}:
             raise ValueError(f"a household has 1 or 3 phases, not {phases}")
         self._dwelling = Dwelling(seed, weather_seed, phases, equipment)
-        self._feeder_seed = seed_of("feeder", seed)
+        self._supply = supply or OwnMains(seed_of("feeder", seed))
         self._installed_day = installed_day
         self._opening: list[tuple[tuple[Energies, ...], int]] = [
             (_first_registers(seed, phases), 0)
         ]
         self._plans: dict[int, DayPlan] = {}
+        # What it would have used while it was cut off, for each channel; and since when it is.
+        self._forgone: tuple[Energies, ...] = (Energies(),) * (1 if phases == 1 else 1 + phases)
+        self._cut_at: tuple[Energies, ...] | None = None
+
+    @property
+    def is_supplied(self) -> bool:
+        """Tell whether the meter has voltage to live on."""
+        return self._cut_at is None
+
+    def cut_off(self, unix_ms: int) -> None:
+        """Take the supply away: from this instant on nothing is used, and nothing counted.
+
+        A bench that starts again has forgotten the outage, and its registers what they missed.
+        """
+        if self._cut_at is None:
+            self._cut_at = self._counted(unix_ms)
+
+    def supply_again(self, unix_ms: int) -> None:
+        """Give the supply back."""
+        if self._cut_at is not None:
+            missed = map(Energies.__sub__, self._counted(unix_ms), self._cut_at)
+            self._forgone = tuple(map(Energies.__add__, self._forgone, missed))
+            self._cut_at = None
+
+    def powers_va(self, unix_ms: int) -> tuple[complex, ...]:
+        """Return what each phase takes at an instant while it is supplied.
+
+        Raises:
+            NotInstalled: the instant lies before the meter's first day.
+        """
+        plan, step = self._step_at(unix_ms)
+        return tuple(
+            complex(line.power_mw(step), line.reactive_mvar(step)) / 1000
+            for line in plan.channels[-self._dwelling.phases :]
+        )
 
     def at(self, unix_ms: int) -> Measurement:
         """Return what the meter sees at an instant.
@@ -123,35 +179,44 @@ class Household:
         Raises:
             NotInstalled: the instant lies before the meter's first day.
         """
-        day, offset_ms = divmod(unix_ms, MS_PER_DAY)
-        plan = self._plan(day)
-        step = plan.step_at(offset_ms)
-        opening, _ = self._opening[day - self._installed_day]
         counters = [
-            _counters(start + channel.energies(step))
-            for start, channel in zip(opening, plan.channels, strict=True)
+            _counters(energies - forgone)
+            for energies, forgone in zip(
+                self._cut_at or self._counted(unix_ms), self._forgone, strict=True
+            )
         ]
-        lines = plan.channels[-self._dwelling.phases :]
+        of_phases = counters[-self._dwelling.phases :]
         phases = tuple(
-            self._phase(k, unix_ms, line.power_mw(step), line.reactive_mvar(step), counted)
-            for k, (line, counted) in enumerate(
-                zip(lines, counters[-self._dwelling.phases :], strict=True)
+            self._phase(k, unix_ms, power_va, counted)
+            for k, (power_va, counted) in enumerate(
+                zip(self.powers_va(unix_ms), of_phases, strict=True)
             )
         )
         return Measurement(unix_ms, frequency_hz(unix_ms), phases, counters[0])
+
+    def _step_at(self, unix_ms: int) -> tuple[DayPlan, Step]:
+        day, offset_ms = divmod(unix_ms, MS_PER_DAY)
+        plan = self._plan(day)
+        return plan, plan.step_at(offset_ms)
+
+    def _counted(self, unix_ms: int) -> tuple[Energies, ...]:
+        """Return what the registers would show had the supply never failed."""
+        plan, step = self._step_at(unix_ms)
+        opening, _ = self._opening[unix_ms // MS_PER_DAY - self._installed_day]
+        return tuple(
+            start + channel.energies(step)
+            for start, channel in zip(opening, plan.channels, strict=True)
+        )
 
     def prepare(self, unix_ms: int) -> None:
         """Lay out the day of an instant ahead of the first question about it."""
         self._plan(unix_ms // MS_PER_DAY)
 
-    def _phase(
-        self, index: int, unix_ms: int, power_mw: int, reactive_mvar: int, counters: Counters
-    ) -> Phase:
-        power_w, reactive_var = power_mw / 1000, reactive_mvar / 1000
-        volts = voltage_v(self._feeder_seed, index, unix_ms, power_w)
-        return Phase(
-            volts, math.hypot(power_w, reactive_var) / volts, power_w, reactive_var, counters
-        )
+    def _phase(self, index: int, unix_ms: int, power_va: complex, counters: Counters) -> Phase:
+        volts = self._supply.voltage_v(index, unix_ms, power_va.real)
+        if not volts:
+            return Phase(0.0, 0.0, 0.0, 0.0, counters)
+        return Phase(volts, abs(power_va) / volts, power_va.real, power_va.imag, counters)
 
     def _plan(self, day: int) -> DayPlan:
         if day < self._installed_day:

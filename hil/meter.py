@@ -93,8 +93,13 @@ class Meter:
         return request.unit % _UNITS + 1 if other else request.unit
 
     def _answer(self, request: Request) -> tuple[Fault | None, bytes | None]:
-        """Return the fault this request meets, and the PDU of the reply, if there is one."""
+        """Return the fault this request meets, and the PDU of the reply, if there is one.
+
+        Without supply there is none: the meter lives on what it measures.
+        """
         self.requests += 1
+        if not self.household.is_supplied:
+            return None, None
         now_ms = self._clock.now_ms()
         fault = self.script.met_by_request(now_ms)
         if fault is not None:

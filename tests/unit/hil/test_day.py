@@ -38,3 +38,7 @@ def test_a_ripple_leans_over_the_step_and_adds_nothing() -> None:
 
 def test_energies_add() -> None:
     assert Energies(1, 2, 3, 4) + Energies(10, 20, 30, 40) == Energies(11, 22, 33, 44)
+
+
+def test_energies_subtract() -> None:
+    assert Energies(11, 22, 33, 44) - Energies(10, 20, 30, 40) == Energies(1, 2, 3, 4)

@@ -69,3 +69,57 @@ def test_a_reading_never_repeats_itself() -> None:
         for reading in [one.at(NOON_MS + 4000 * slot)]
     }
     assert len(seen) == 200
+
+
+class Mains:
+    """A supply of one voltage, for all that is asked of it."""
+
+    def __init__(self, volts: float) -> None:
+        self.volts = volts
+
+    def voltage_v(self, phase: int, unix_ms: int, power_w: float) -> float:
+        del unix_ms, power_w
+        return self.volts + phase if self.volts else 0.0
+
+
+def supplied(mains: Mains) -> Household:
+    return Household(5, phases=3, equipment=Equipment(), installed_day=INSTALLED_DAY, supply=mains)
+
+
+def test_a_household_shows_the_voltages_of_its_supply() -> None:
+    measured = supplied(Mains(231.0)).at(NOON_MS)
+    assert [phase.voltage_v for phase in measured.phases] == [231.0, 232.0, 233.0]
+    for phase in measured.phases:
+        apparent_va = math.hypot(phase.power_w, phase.reactive_var)
+        assert phase.current_a == pytest.approx(apparent_va / phase.voltage_v)
+
+
+def test_powers_are_those_that_are_measured() -> None:
+    one = household(5)
+    measured = [complex(p.power_w, p.reactive_var) for p in one.at(NOON_MS).phases]
+    assert list(one.powers_va(NOON_MS)) == measured
+
+
+def test_without_voltage_nothing_flows() -> None:
+    measured = supplied(Mains(0.0)).at(NOON_MS)
+    assert measured.power_w == 0
+    assert all(phase.current_a == 0 for phase in measured.phases)
+
+
+def test_what_an_outage_took_is_never_counted() -> None:
+    whole, cut = household(5), household(5)
+    hour_ms = 3_600_000
+    cut.cut_off(NOON_MS)
+    cut.cut_off(NOON_MS + 1000)  # it is off already
+    assert not cut.is_supplied
+    assert cut.at(NOON_MS + hour_ms).counters == whole.at(NOON_MS).counters
+    cut.supply_again(NOON_MS + 12 * hour_ms)
+    cut.supply_again(NOON_MS + 13 * hour_ms)  # it is on already
+    assert cut.is_supplied
+    assert cut.at(NOON_MS + 12 * hour_ms).counters == whole.at(NOON_MS).counters
+    missed_wh, lag_wh = (
+        whole.at(NOON_MS + later).counters.import_wh - cut.at(NOON_MS + later).counters.import_wh
+        for later in (12 * hour_ms, 36 * hour_ms)
+    )
+    assert missed_wh > 1000
+    assert abs(lag_wh - missed_wh) <= 1

@@ -115,3 +115,13 @@ def test_spoilt_frames_do_not_check(kind: FaultKind) -> None:
     reply = meter(HandClock(), faulty(kind)).reply_rtu(Request(1, READ))
     assert reply is not None
     assert crc16(reply.frame) != 0
+
+
+def test_a_meter_without_supply_is_silent_and_comes_back() -> None:
+    one = meter(HandClock())
+    one.household.cut_off(NOON_MS)
+    assert one.reply_rtu(Request(1, READ)) is None
+    assert one.reply_tcp(Request(1, READ)) is None
+    one.household.supply_again(NOON_MS)
+    assert one.reply_tcp(Request(1, READ)) is not None
+    assert one.requests == 3
