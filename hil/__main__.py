@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import importlib
+import json
 import re
 import signal
 import sys
@@ -10,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hil import plant_command
 from hil.bench import Bench, clock_of
-from hil.config import address_of, read_bench_file
+from hil.config import BenchFile, address_of, read_bench_file
 from hil.control import ask
 from hil.faults import FaultKind
 from hil.meter import Meter
-from ledger import command
+from ledger import command, configuration
 from ledger.errors import Rejected
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -55,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     clear = command.subcommand(verbs, "clear", "forget faults of a running bench", _clear)
     clear.add_argument("meter", nargs="?", metavar="METER", help="name of the meter; else all")
     command.subcommand(verbs, "status", "tell the meters of a running bench", _status)
+    command.subcommand(verbs, "schema", "print the JSON Schema of bench files", _schema)
+    plant_command.add_verbs(verbs, _ask, _duration_ms)
     verbs.add_parser("demo", help="show the whole system at work", add_help=False)
     return made
 
@@ -131,6 +135,11 @@ def _status(arguments: argparse.Namespace) -> int:
             for meter in answer["meters"]
         )
         _show(arguments, answer, "\n".join(lines))
+    return command.Exit.OK
+
+
+def _schema(_: argparse.Namespace) -> int:
+    print(json.dumps(configuration.schema(BenchFile), indent=2))
     return command.Exit.OK
 
 

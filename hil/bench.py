@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -21,6 +22,8 @@ from ledger.facts.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hil.field import Field
 
 _PLAN_AHEAD_MS = 1_800_000
 _log = logging.getLogger("hil")
@@ -75,8 +78,10 @@ class Bench:
                 remedy="name a day that has begun in UTC",
             )
         origin_ms = now_ms if file.clock is None else file.clock.origin_ms
+        self.field = _field(file, clock, origin_ms)
         self.meters = {
-            settings.name: _meter(settings, file, clock, origin_ms) for settings in file.meter
+            settings.name: _meter(settings, file, clock, origin_ms, self.field)
+            for settings in file.meter
         }
         self.endpoints = _endpoints(file.meter, self.meters)
         self._addresses = {
@@ -105,6 +110,9 @@ class Bench:
         for meter in self.meters.values():
             meter.household.prepare(self._clock.now_ms())
         async with AsyncExitStack() as opened:
+            if self.field is not None:
+                opened.push_async_callback(self.field.close)
+                await self.field.open()
             for endpoint in self.endpoints:
                 opened.push_async_callback(endpoint.close)
                 await endpoint.open()
@@ -116,6 +124,8 @@ class Bench:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._follow(endpoint)) for endpoint in self.endpoints]
                 tasks.append(group.create_task(self._plan_ahead()))
+                if self.field is not None:
+                    tasks.append(group.create_task(self.field.run()))
                 await stop.wait()
                 for task in tasks:
                     task.cancel()
@@ -167,10 +177,10 @@ class Bench:
                 await asyncio.sleep(0)
 
     def command(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the answer to a control request: ``status``, ``fault`` or ``clear``.
+        """Return the answer to a control request: ``status``, ``fault``, ``clear`` or ``plant``.
 
         Raises:
-            Rejected: the request is none of these, or names no meter.
+            Rejected: the request is none of these, or names no meter or device.
         """
         match request:
             case {"command": "status"}:
@@ -179,8 +189,14 @@ class Bench:
                 return self._clear(rest.get("meter"))
             case {"command": "fault", "meter": str(name), **settings}:
                 return self._inject(name, settings)
+            case {"command": "plant", **settings} if self.field is not None:
+                return self.field.command(settings)
+            case {"command": "plant"}:
+                raise Rejected(
+                    "the bench has no plant", where="control", remedy="add a [plant] to its file"
+                )
             case _:
-                raise Rejected("expected command status, fault or clear", where="control")
+                raise Rejected("expected command status, fault, clear or plant", where="control")
 
     def _status(self, meter: Meter) -> Mapping[str, Any]:
         now_ms = self._clock.now_ms()
@@ -232,15 +248,33 @@ class Bench:
         changed.set()
 
 
-def _meter(settings: MeterSettings, file: BenchFile, clock: Clock, origin_ms: int) -> Meter:
+def _field(file: BenchFile, clock: Clock, origin_ms: int) -> "Field | None":
+    if file.plant is None:
+        return None
+    # A few hundred nodes: threads would only wait for one another, and hold up the meters.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Meters alone stay small: numerics are loaded by who asks for a plant.
+    from hil.field import Field  # noqa: PLC0415
+
+    return Field(file.plant, clock, origin_ms=origin_ms, weather_seed=file.bench.weather_seed)
+
+
+def _meter(
+    settings: MeterSettings, file: BenchFile, clock: Clock, origin_ms: int, field: "Field | None"
+) -> Meter:
     model = MODELS[settings.model]
+    plant = field.plant if field is not None and settings.pod is not None else None
+    pod = settings.pod or ""
     household = Household(
         settings.seed,
         phases=model.phases,
         equipment=settings.equipment(),
         installed_day=file.installed_day,
         weather_seed=file.bench.weather_seed,
+        supply=plant.supply_of(pod, model.phases) if plant is not None else None,
     )
+    if plant is not None:
+        plant.connect(pod, household, model.phases)
     return Meter(
         settings.name,
         model=model,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from hil.faults import (
 )
 from hil.household import Kind, equipment_of
 from hil.planning import Equipment
+from hil.plant_file import PlantSettings
 from hil.registers import MODELS
 from hil.sky import MS_PER_DAY
 from ledger.configuration import Loaded, load
@@ -125,6 +127,8 @@ class MeterSettings:
         battery_wh: another battery than the kind has [Wh].
         battery_w: another battery power than the kind has [W].
         charger_w: another car charger than the kind has [W].
+        pod: the point of delivery of the plant that it stands at; without it, its household has a
+            supply of its own.
         fault: its faults.
     """
 
@@ -141,6 +145,7 @@ class MeterSettings:
     battery_wh: int | None = None
     battery_w: int | None = None
     charger_w: int | None = None
+    pod: str | None = None
     fault: tuple[FaultSettings, ...] = ()
 
     def __post_init__(self) -> None:
@@ -197,6 +202,7 @@ class BenchFile:
     meter: tuple[MeterSettings, ...]
     bench: BenchSettings = BenchSettings()
     clock: ScaledClock | None = None
+    plant: PlantSettings | None = None
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
@@ -219,6 +225,13 @@ class BenchFile:
             yield "bench.installed_on lies after clock.origin_ms"
         for name in _repeated(meter.name for meter in self.meter):
             yield f"two meters are called {name!r}"
+        for pod in _repeated(meter.pod for meter in self.meter if meter.pod is not None):
+            yield f"two meters stand at {pod}"
+        if self.plant is None:
+            lost = [meter.name for meter in self.meter if meter.pod is not None]
+            yield from (f"{name} stands at a pod, and there is no [plant]" for name in lost)
+        elif self.plant.scada is not None:
+            yield from _told(partial(address_of, self.plant.scada))
         # Port 0 is a fresh port for each meter: nothing is shared there.
         fixed = [meter for meter in self.meter if not (meter.tcp or "").endswith(":0")]
         for place, unit in _repeated((meter.place, meter.unit) for meter in fixed):

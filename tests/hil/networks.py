@@ -123,10 +123,10 @@ def _pandapower_transformer(
     )  # fmt: skip
 
 
-def pandapower_symmetric(
+def pandapower_loaded(
     network: Network, state: State, loads: Complexes
-) -> NDArray[np.complex128]:
-    """Return pandapower's voltages of phase a under loads equal in all phases [pu]."""
+) -> tuple[Any, dict[str, int]]:
+    """Return a network in pandapower under loads equal in all phases, and its buses."""
     import pandapower as pp  # noqa: PLC0415 -- slow, and only these tests want it
 
     net, buses = pandapower_twin(network, state)
@@ -134,9 +134,24 @@ def pandapower_symmetric(
         power_va = phases.sum()
         if power_va:
             pp.create_load(net, buses[name], power_va.real / 1e6, power_va.imag / 1e6)
+    return net, buses
+
+
+def run_pandapower(net: Any) -> None:  # noqa: ANN401 -- pandapower has no types
+    """Solve a network in pandapower, one phase for all."""
+    import pandapower as pp  # noqa: PLC0415 -- slow, and only these tests want it
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pp.runpp(net, calculate_voltage_angles=True, tolerance_mva=1e-9, numba=False, init="dc")
+
+
+def pandapower_symmetric(
+    network: Network, state: State, loads: Complexes
+) -> NDArray[np.complex128]:
+    """Return pandapower's voltages of phase a under loads equal in all phases [pu]."""
+    net, buses = pandapower_loaded(network, state, loads)
+    run_pandapower(net)
     rows = net.res_bus.loc[[buses[name] for name in network.nodes]]
     return np.asarray(rows.vm_pu * np.exp(1j * np.radians(rows.va_degree)), dtype=np.complex128)
 

@@ -109,8 +109,9 @@ async def test_status_tells_what_is_wrong() -> None:
 @pytest.mark.parametrize(
     ("request_", "told"),
     [
-        ({}, "expected command status, fault or clear"),
-        ({"command": "fault"}, "expected command status, fault or clear"),
+        ({}, "expected command status, fault, clear or plant"),
+        ({"command": "fault"}, "expected command status, fault, clear or plant"),
+        ({"command": "plant", "action": "state"}, "the bench has no plant; add a"),
         ({"command": "clear", "meter": "ghost"}, "no meter is called 'ghost'; there are one"),
         ({"command": "fault", "meter": "ghost", "kind": "late"}, "no meter is called 'ghost'"),
         ({"command": "fault", "meter": "one", "kind": "tired"}, "'tired' is not a valid FaultKind"),

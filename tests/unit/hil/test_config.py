@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 import hil.config
+from hil.bench import Bench
 from hil.config import Address, BenchFile, address_of, read_bench_file
 from hil.faults import FaultKind
 from hil.household import Kind
 from ledger.configuration import Misconfigured
+from tests.hil.benches import HandClock
 
 GOOD = """
 [bench]
@@ -144,3 +146,60 @@ def test_the_example_that_is_shipped_is_good() -> None:
         FaultKind.LATE,
         FaultKind.RESTART,
     ]
+
+
+PLANT = """
+[plant]
+seed = 4
+network = "streets.toml"
+scada = "127.0.0.1:15901"
+
+[[plant.event]]
+at_s = 60
+action = "out"
+device = "L-3-4"
+
+[plant.sensors]
+url = "http://127.0.0.1:8000/v1/documents"
+token = "field.token"
+
+[[plant.sensors.fault]]
+sensor = "VC-MV-3"
+kind = "bias"
+size_pct = 4
+"""
+
+
+def with_pods(*pods: str) -> str:
+    parts = GOOD.split("[[meter]]")
+    named = [f'\npod = "{pod}"' for pod in pods] + [""] * (2 - len(pods))
+    return parts[0] + "".join(f"[[meter]]{n}{p}" for n, p in zip(named, parts[1:], strict=True))
+
+
+def test_a_plant_is_read_with_its_tables(tmp_path: Path) -> None:
+    file = read_bench_file(written(tmp_path, with_pods("IT002E00000000") + PLANT)).value
+    assert file.meter[0].pod == "IT002E00000000"
+    assert file.plant is not None
+    assert file.plant.network == tmp_path / "streets.toml"
+    assert file.plant.event[0].device == "L-3-4"
+    assert file.plant.sensors.token == tmp_path / "field.token"
+    assert file.plant.sensors.fault[0].size_pct == 4.0
+
+
+def test_faults_of_a_plant_are_told(tmp_path: Path) -> None:
+    assert "one stands at a pod, and there is no [plant]" in faults_of(tmp_path, with_pods("P"))
+    twice = faults_of(tmp_path, with_pods("P", "P") + PLANT)
+    assert "two meters stand at P" in twice
+    wrong = PLANT.replace('"127.0.0.1:15901"', '"15901"')
+    assert "expected HOST:PORT, found '15901'" in faults_of(tmp_path, GOOD + wrong)
+    unknown = PLANT.replace('action = "out"', 'action = "melt"')
+    assert "action: expected one of" in faults_of(tmp_path, GOOD + unknown)
+
+
+def test_the_example_with_a_plant_is_good() -> None:
+    path = Path(hil.config.__file__).with_name("example_plant.toml")
+    file = read_bench_file(path).value
+    assert file.plant is not None
+    assert [meter.pod for meter in file.meter] == ["IT002E00000000", "IT002E00000001"]
+    bench = Bench(file, HandClock())
+    assert bench.field is not None

@@ -1,0 +1,143 @@
+"""The command `certiflex hil plant`: what can be asked of a plant, and done to it while it runs."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hil.config import read_bench_file
+from hil.plant_file import COUNTED, DEFAULT_SIZE_PCT, Action, SensorFaultKind
+from ledger import command
+
+Request = Mapping[str, Any]
+Ask = Callable[[argparse.Namespace, Request], Mapping[str, Any] | None]
+
+_PURPOSES = {
+    Action.OUT: "take a line or transformer out of service, whoever goes dark",
+    Action.BACK: "bring it back",
+    Action.OPEN: "open a switch or breaker, whoever goes dark",
+    Action.CLOSE: "close it",
+    Action.TAP: "set a tap changer at once, also one that a crew must move",
+    Action.CAPACITOR: "switch in so many steps of a capacitor bank",
+}
+
+
+def add_verbs(
+    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    ask: Ask,
+    duration_ms: Callable[[str], int],
+) -> None:
+    """Add the verb `plant` with its own; *ask* reaches a running bench."""
+    made = verbs.add_parser("plant", help="ask and rule the plant of a running bench")
+    inner = made.add_subparsers(metavar="COMMAND", required=True)
+    command.subcommand(inner, "state", "tell where everything stands", _state(ask))
+    pods = command.subcommand(inner, "pods", "list the points of delivery of a network", _pods)
+    pods.add_argument("network", type=Path, nargs="?", metavar="NETWORK", help="network file")
+    for action, purpose in _PURPOSES.items():
+        verb = command.subcommand(inner, action, purpose, _act(ask, action))
+        verb.add_argument("device", metavar="DEVICE", help="its name, as L-3-4, S1, TR-1")
+        if action in COUNTED:
+            verb.add_argument("position", type=int, metavar="POSITION", help="tap or steps")
+    fault = command.subcommand(inner, "fault", "let a field sensor lie", _fault(ask))
+    fault.add_argument("sensor", metavar="SENSOR", help="its name, as VC-MV-3, LV3G-5")
+    kinds = list(SensorFaultKind)
+    fault.add_argument("kind", metavar="KIND", choices=kinds, help=", ".join(kinds))
+    fault.add_argument("--for", dest="for_ms", type=duration_ms, metavar="TIME", help="as 20s, 5m")
+    fault.add_argument(
+        "--size", type=float, default=DEFAULT_SIZE_PCT, metavar="PCT", help="of bias and noise"
+    )
+    clear = command.subcommand(inner, "clear", "forget faults of field sensors", _clear(ask))
+    clear.add_argument("sensor", nargs="?", metavar="SENSOR", help="its name; else all")
+
+
+def _state(ask: Ask) -> Callable[[argparse.Namespace], int]:
+    return lambda arguments: _told(arguments, ask(arguments, _plant("state")))
+
+
+def _act(ask: Ask, action: Action) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        position = getattr(arguments, "position", None)
+        asked = _plant(action, device=arguments.device, position=position)
+        return _told(arguments, ask(arguments, asked))
+
+    return run
+
+
+def _fault(ask: Ask) -> Callable[[argparse.Namespace], int]:
+    def run(arguments: argparse.Namespace) -> int:
+        asked = _plant(
+            "fault",
+            sensor=arguments.sensor,
+            kind=arguments.kind,
+            for_ms=arguments.for_ms,
+            size_pct=arguments.size,
+        )
+        return _told(arguments, ask(arguments, asked))
+
+    return run
+
+
+def _clear(ask: Ask) -> Callable[[argparse.Namespace], int]:
+    return lambda arguments: _told(
+        arguments, ask(arguments, _plant("clear", sensor=arguments.sensor))
+    )
+
+
+def _plant(action: str, **settings: object) -> Request:
+    return {"command": "plant", "action": action, **settings}
+
+
+def _told(arguments: argparse.Namespace, answer: Mapping[str, Any] | None) -> int:
+    """Show a running bench's answer: one line a value, or JSON."""
+    if answer is None:
+        return command.Exit.OK
+    told = {key: value for key, value in answer.items() if key not in {"schema", "ok"}}
+    if arguments.json:
+        command.show(told, "hil-plant")
+    else:
+        for key, value in told.items():
+            print(f"{key} {_plain(value)}")  # noqa: T201 -- a command's data
+    return command.Exit.OK
+
+
+def _plain(value: object) -> str:
+    match value:
+        case Mapping():
+            return " ".join(f"{key}={_plain(inner)}" for key, inner in value.items()) or "-"
+        case list():
+            return " ".join(map(str, value)) or "-"
+        case None:
+            return "-"
+        case _:
+            return str(value)
+
+
+def _pods(arguments: argparse.Namespace) -> int:
+    """List who hangs where; the register that operator and plant agree on."""
+    # Numerics are loaded by who asks for a plant.
+    from hil.feeder.customers import customers_of  # noqa: PLC0415
+    from hil.feeder.description import CIGRE, read_description  # noqa: PLC0415
+
+    network = arguments.network
+    if network is None and arguments.config is not None:
+        plant = read_bench_file(arguments.config).value.plant
+        network = plant.network if plant is not None else None
+    customers = customers_of(read_description(network or CIGRE))
+    if arguments.json:
+        told = [
+            {
+                "pod": one.pod,
+                "node": one.node,
+                "kind": str(one.kind),
+                "phases": ["abc"[phase] for phase in one.phases],
+                "contract_w": one.contract_w,
+                "metered": one.metered,
+            }
+            for one in customers
+        ]
+        command.show({"pods": told}, "hil-pods")
+    else:
+        for one in customers:
+            phases = "".join("abc"[phase] for phase in one.phases)
+            print(f"{one.pod} {one.node} {one.kind} {phases} {one.contract_w} W")  # noqa: T201 -- data
+    return command.Exit.OK
