@@ -72,7 +72,11 @@ def _add_quarantine(verbs: Subparsers) -> None:
     listed.add_argument("--limit", type=int, default=100, help="at most so many")
     shown = subcommand(quarantine, "show", "show one refused message", _refused_show)
     shown.add_argument("number", type=int, metavar="NUMBER")
-    evidence = _nouns(verbs, "evidence", "look at contradictions that nodes have signed")
+    evidence = _nouns(
+        verbs,
+        "evidence",
+        "look at contradictions that nodes have signed, to themselves or to the log",
+    )
     told = subcommand(evidence, "list", "list contradictions, newest first", _evidence_list)
     told.add_argument("--limit", type=int, default=100, help="at most so many")
 

@@ -28,6 +28,7 @@ _COUNTERS = {
     "readings_admitted": "readings in admitted segments",
     "duplicates": "segments that were known already",
     "contradictions": "contradicting segments kept as evidence",
+    "split_views": "claims of nodes that contradict the log, kept as evidence",
     "let_go": "messages let go of because there was no room",
     "segments_stored": "segments the Shared Customer Database committed",
     "receipts": "receipts sent",

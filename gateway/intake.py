@@ -26,10 +26,12 @@ from gateway.ports import (
     LinkState,
     Message,
     Refusal,
+    SplitView,
     Uplink,
 )
 from gateway.registry import Keyring
 from gateway.tally import Tally
+from gateway.witness import Witness
 from ledger.errors import Rejected, Unavailable
 from ledger.facts.clock import Clock
 from ledger.facts.receipt import StoredSegment
@@ -53,6 +55,7 @@ class Admitted:
     again: list[Link] = field(default_factory=list)
     duplicates: int = 0
     contradictions: list[Equivocation] = field(default_factory=list)
+    split_views: list[SplitView] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
 
@@ -68,6 +71,7 @@ class Intake:
         origin: str,
         clock: Clock,
         tally: Tally,
+        witness: Witness,
         delivery: Bell,
         receipt_again: Callable[[Sequence[tuple[int, StoredSegment]]], None],
         most: int = 512,
@@ -81,6 +85,7 @@ class Intake:
         self._origin = origin
         self._clock = clock
         self._tally = tally
+        self._witness = witness
         self._delivery = delivery
         self._receipt_again = receipt_again
         self._most = most
@@ -245,6 +250,9 @@ class Intake:
             case _:
                 batch.admit(segment, lane, now_ms)
                 admitted.new.append(segment)
+                view = self._witness.split_view(segment, now_ms)
+                if view is not None and batch.keep_split_view(view):
+                    admitted.split_views.append(view)
 
     def tell(self, admitted: Admitted) -> None:
         """Count and say what a durable batch came to, and ring for its delivery."""
@@ -252,6 +260,7 @@ class Intake:
         tally.segments_admitted += len(admitted.new)
         tally.duplicates += admitted.duplicates
         tally.contradictions += len(admitted.contradictions)
+        tally.split_views += len(admitted.split_views)
         for segment in admitted.new:
             tally.records_admitted += segment.header.count
             bits = int.from_bytes(segment.header.reading_slots, "little")
@@ -260,6 +269,8 @@ class Intake:
             tally.refused[refusal.reason] += 1
         for evidence in admitted.contradictions:
             log.error("gateway.contradiction", extra=_told(evidence))
+        for view in admitted.split_views:
+            log.error("gateway.split_view", extra=_told_claim(view))
         if admitted.refused:
             log.warning("gateway.quarantined", extra=_told_refusals(admitted.refused))
         if admitted.new or admitted.contradictions:
@@ -298,6 +309,18 @@ def _told(evidence: Equivocation) -> dict[str, object]:
         "sequence": evidence.other.header.first_sequence,
         "held": evidence.held.header_hash.hex(),
         "other": evidence.other.header_hash.hex(),
+    }
+
+
+def _told_claim(view: SplitView) -> dict[str, object]:
+    header = view.segment.header
+    size, root = header.checkpoint or (0, b"")
+    return {
+        "node": header.node_index,
+        "sequence": header.first_sequence,
+        "size": size,
+        "held": view.root.hex(),
+        "other": root.hex(),
     }
 
 

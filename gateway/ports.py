@@ -134,6 +134,18 @@ class Equivocation:
     detected_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitView:
+    """A node's signed word that it was shown another log than ours.
+
+    `root` is our own at the size that its header claims, empty if the log was never so large.
+    """
+
+    segment: Examined
+    root: bytes
+    detected_ms: int
+
+
 class AdmissionBatch(Protocol):
     """One group commit: reads see what the same batch has written."""
 
@@ -151,6 +163,10 @@ class AdmissionBatch(Protocol):
 
     def keep_evidence(self, evidence: Equivocation) -> bool:
         """Keep both sides of a contradiction; False if this one was known before."""
+        ...
+
+    def keep_split_view(self, view: SplitView) -> bool:
+        """Keep a claim against the log; False if the node's claim to this root was known before."""
         ...
 
     def quarantine(self, refusal: Refusal) -> bool:

@@ -26,6 +26,7 @@ from gateway.registry import Keyring
 from gateway.scd import CentralHttp
 from gateway.tally import Tally
 from gateway.windows import WindowCloser
+from gateway.witness import Witness
 from ledger.log import Log
 from ledger.signing import SigningKey
 
@@ -63,7 +64,7 @@ class Gateway:
         self._closer = self._new_closer(window_log)
         self._forwarder = self._new_forwarder()
         self._anchorer = self._new_anchorer(window_log, ledger)
-        self._intake = self._new_intake(executor)
+        self._intake = self._new_intake(executor, Witness(window_log))
         self._live = LivePassage(
             uplink=uplink,
             central=central,
@@ -79,6 +80,8 @@ class Gateway:
         """Run every task until one breaks or this is cancelled."""
         # The keys first: a segment that is here before them would be quarantined.
         await asyncio.to_thread(self._follower.follow)
+        # Then the log: what nodes have seen of it is compared with all of it.
+        await asyncio.to_thread(self._closer.begin)
         tasks: dict[str, Callable[[], Awaitable[None]]] = {
             "registry": self._follower.run,
             "uplink": self.uplink.run,
@@ -153,7 +156,7 @@ class Gateway:
             longest_pause_s=config.chain.longest_pause_s,
         )
 
-    def _new_intake(self, executor: ThreadPoolExecutor) -> Intake:
+    def _new_intake(self, executor: ThreadPoolExecutor, witness: Witness) -> Intake:
         config = self._config
         return Intake(
             uplink=self.uplink,
@@ -162,6 +165,7 @@ class Gateway:
             origin=config.origin,
             clock=self._clock,
             tally=self._tally,
+            witness=witness,
             delivery=self._deliver,
             receipt_again=self._forwarder.receipt_again,
             most=config.batch,
@@ -186,6 +190,7 @@ class Gateway:
             "readings_admitted": tally.readings_admitted,
             "duplicates": tally.duplicates,
             "contradictions": tally.contradictions,
+            "split_views": tally.split_views,
             "let_go": tally.let_go + self.uplink.let_go,
             "segments_stored": tally.segments_stored,
             "receipts": tally.receipts,

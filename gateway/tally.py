@@ -14,6 +14,7 @@ class Tally:
     readings_admitted: int = 0
     duplicates: int = 0
     contradictions: int = 0
+    split_views: int = 0
     let_go: int = 0
     segments_stored: int = 0
     receipts: int = 0

@@ -20,7 +20,7 @@ from ledger.codec import (
 from ledger.facts.pod import Pod
 from ledger.facts.record import Boot, Gap, GapCause, Quality, Reading, Record
 from ledger.facts.registry import NodeKey, Registration
-from ledger.facts.segment import NO_HASH, Registers, Segment, SegmentHeader, bitmap
+from ledger.facts.segment import NO_HASH, Head, Registers, Segment, SegmentHeader, bitmap
 from ledger.facts.window import WindowEntry
 from ledger.merkle import Tree, leaf_hash, root
 from ledger.signing import SEGMENT_CONTEXT, SigningKey, payload_of
@@ -60,6 +60,7 @@ class TestNode:
     export_ws: int = 7_200_000
     three_phase: bool = False
     key: SigningKey = field(default_factory=SigningKey.generate)
+    checkpoint: Head | None = None
 
     @property
     def pod(self) -> Pod:
@@ -119,7 +120,7 @@ class TestNode:
                 previous_hash=self.previous_hash,
                 records_root=root([leaf_hash(s + r) for s, r in zip(salts, encoded, strict=True)]),
                 first_registers=_registers(readings[:1]), last_registers=_registers(readings[-1:]),
-                checkpoint=None,
+                checkpoint=self.checkpoint,
             )
         )  # fmt: skip
         self.slot, self.previous_hash = end_slot, header_hash(header)

@@ -51,6 +51,7 @@ def check(body: bytes, origin: str) -> CheckedSegment:
         reading_count=len(readings),
         header_hash=header_hash(payload),
         previous_hash=header.previous_hash,
+        checkpoint=header.checkpoint,
         body=body,
         quarters=sums_of(header.node_index, readings),
         gaps=() if len(readings) == len(rows) else gaps_of(header.node_index, rows),

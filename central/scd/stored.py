@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from ledger.facts.interval import QUARTER_MS, SLOT_MS
+from ledger.facts.segment import Head
 
 QUARTER_SLOTS = QUARTER_MS // SLOT_MS
 
@@ -114,6 +115,7 @@ class CheckedSegment:
     reading_count: int
     header_hash: bytes
     previous_hash: bytes
+    checkpoint: Head | None
     body: bytes
     quarters: tuple[QuarterSums, ...]
     gaps: tuple[NamedGap, ...]

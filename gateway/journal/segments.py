@@ -16,6 +16,7 @@ from gateway.ports import (
     Neighbours,
     Outgoing,
     Refusal,
+    SplitView,
 )
 from ledger.errors import InvariantBroken
 from ledger.facts.segment import MAX_RECORDS
@@ -242,6 +243,22 @@ class Batch:
             # Behind the held one in the same lane or after it in the other: who came first counts.
             self._queue(other, Lane.BACKFILL, is_evidence=True)
         return is_new
+
+    def keep_split_view(self, view: SplitView) -> bool:
+        """Keep a claim against the log; False if the node's claim to this root was known before."""
+        header = view.segment.header
+        return _keep_evidence(
+            self._connection,
+            _Evidence(
+                kind="split_view",
+                node_index=header.node_index,
+                first_sequence=header.first_sequence,
+                held_hash=view.root,
+                other_hash=header.checkpoint[1] if header.checkpoint else b"",
+                payload=view.segment.payload,
+                detected_ms=view.detected_ms,
+            ),
+        )
 
     def quarantine(self, refusal: Refusal) -> bool:
         """Put a refused message aside; False if the same bytes of this node lie there already."""

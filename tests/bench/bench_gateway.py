@@ -26,6 +26,7 @@ from gateway.opening import open_journal
 from gateway.ports import Message
 from gateway.registry import Keyring
 from gateway.tally import Tally
+from gateway.witness import Witness
 from ledger.codec import decode_receipt, decode_registration
 from ledger.configuration import load
 from ledger.facts.clock import SystemClock
@@ -35,6 +36,7 @@ from ledger.signing import RECEIPT_CONTEXT, SigningKey
 from tests.bench.conftest import Figure, Figures
 from tests.bench.naive_gateway import NaiveGateway, signed_readings
 from tests.fakes.gateway_clock import HandClock
+from tests.fakes.gateway_log import FakeLog
 from tests.fakes.gateway_uplink import FakeUplink
 from tests.segments import FIRST_MS, ORIGIN, TestNode, lively
 from tests.servers import Mosquitto, Server, free_port
@@ -44,12 +46,16 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 NODES = 20
 SEGMENT = 15
 BATCH = 512
+LOG = FakeLog([bytes([n]) for n in range(200)])
 NOW_MS = FIRST_MS + 365 * 86_400_000
 REACH = "≥ 100,000 readings/s per core with segments of 15 readings"
 
 
 def fleet(*, three_phase: bool = False) -> list[TestNode]:
-    return [TestNode(i, power=lively(i), three_phase=three_phase) for i in range(NODES)]
+    return [
+        TestNode(i, power=lively(i), three_phase=three_phase, checkpoint=(LOG.size, LOG.root()))
+        for i in range(NODES)
+    ]
 
 
 def keyring_of(nodes: list[TestNode]) -> Keyring:
@@ -65,7 +71,8 @@ def messages_of(nodes: list[TestNode], readings: int) -> list[Message]:
 def intake(journal: Journal, keyring: Keyring) -> Intake:
     return Intake(
         uplink=FakeUplink(), journal=journal.segments, keyring=keyring, origin=ORIGIN,
-        clock=HandClock(NOW_MS), tally=Tally(), delivery=Bell(), receipt_again=print, most=BATCH,
+        clock=HandClock(NOW_MS), tally=Tally(), witness=Witness(LOG), delivery=Bell(),
+        receipt_again=print, most=BATCH,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from gateway.ports import (
     Neighbours,
     Outgoing,
     Refusal,
+    SplitView,
     StagedWindow,
 )
 from ledger.chain.values import Attempt, Final, Order, RegistryRoot, Submission
@@ -53,6 +54,7 @@ class Kept:
     outgoing: dict[int, tuple[Lane, Outgoing]] = field(default_factory=dict)
     quarantine: dict[tuple[int | None, bytes], Refusal] = field(default_factory=dict)
     evidence: dict[bytes, Equivocation] = field(default_factory=dict)
+    split_views: dict[tuple[int, bytes], SplitView] = field(default_factory=dict)
     registrations: dict[int, tuple[int, bytes]] = field(default_factory=dict)
     offered: dict[int, bytes] = field(default_factory=dict)
     delivered: dict[int, bytes] = field(default_factory=dict)
@@ -330,6 +332,14 @@ class FakeBatch:
         self._kept.evidence[digest] = evidence
         self._queue(evidence.other, Lane.BACKFILL, is_evidence=True)
         return True
+
+    def keep_split_view(self, view: SplitView) -> bool:
+        claim = view.segment.header.checkpoint
+        assert claim is not None
+        key = (view.segment.header.node_index, claim[1])
+        is_new = key not in self._kept.split_views
+        self._kept.split_views.setdefault(key, view)
+        return is_new
 
     def quarantine(self, refusal: Refusal) -> bool:
         key = (refusal.node_index, refusal.payload)

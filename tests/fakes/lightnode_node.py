@@ -21,8 +21,9 @@ KEY = SigningKey.generate()
 BOOT_ID = b"same one"
 
 
-def seal_of(key: SigningKey = KEY) -> Seal:
-    return Seal(Identity(origin=ORIGIN, node_index=0, window_slots=WINDOW_SLOTS), key, SECRET)
+def seal_of(key: SigningKey = KEY, node_index: int = 0) -> Seal:
+    identity = Identity(origin=ORIGIN, node_index=node_index, window_slots=WINDOW_SLOTS)
+    return Seal(identity, key, SECRET)
 
 
 @dataclass
@@ -33,6 +34,8 @@ class WirelessNode:
     clock: WoundClock = field(default_factory=WoundClock)
     meter: ScriptedMeter = field(default_factory=ScriptedMeter)
     told: ToldClock = field(default_factory=ToldClock)
+    seal: Seal = field(default_factory=seal_of)
+    announce: Callable[[], None] = lambda: None
     shown: list[bytes] = field(default_factory=list)
     sampler: Sampler | None = None
     recorder: Recorder | None = None
@@ -40,7 +43,7 @@ class WirelessNode:
     async def boot(self, down_cause: GapCause = GapCause.PROCESS_DOWN) -> None:
         self.meter.clock = self.clock
         self.recorder = Recorder(
-            self.outbox, seal_of(), show=self.shown.append, announce=lambda: None
+            self.outbox, self.seal, show=self.shown.append, announce=self.announce
         )
         fault, self.outbox.fault = self.outbox.fault, lambda _number, _name: ""
         tail = await self.recorder.tail()

@@ -16,6 +16,7 @@ from gateway.receipts import ReceiptDesk
 from gateway.registry import Keyring
 from gateway.tally import Tally
 from gateway.windows import WindowCloser
+from gateway.witness import Witness
 from ledger.codec import decode_receipt, decode_registration, decode_window_entry
 from ledger.errors import Refused, Unavailable
 from ledger.facts.topics import segment_topic
@@ -114,7 +115,8 @@ class World:
         )  # fmt: skip
         self.intake = Intake(
             uplink=self.uplink, journal=journal, keyring=keyring, origin=ORIGIN, clock=self.clock,
-            tally=tally, delivery=bell, receipt_again=self.forwarder.receipt_again,
+            tally=tally, witness=Witness(self.log), delivery=bell,
+            receipt_again=self.forwarder.receipt_again,
         )  # fmt: skip
 
     async def minute(self) -> None:

@@ -10,7 +10,16 @@ import pytest
 
 from gateway.errors import JournalBlocked
 from gateway.journal import Journal, Store
-from gateway.ports import Equivocation, Examined, Lane, LinkState, Member, Outgoing, Refusal
+from gateway.ports import (
+    Equivocation,
+    Examined,
+    Lane,
+    LinkState,
+    Member,
+    Outgoing,
+    Refusal,
+    SplitView,
+)
 from ledger.chain.values import Attempt, Final, RegistryRoot, Submission
 from ledger.codec import decode_registration
 from ledger.errors import InvariantBroken, Unavailable
@@ -163,6 +172,20 @@ def test_live_goes_before_backfill_and_old_before_new(rig: Rig) -> None:
     admit(rig, fourth, third, lane=Lane.LIVE)
     sent = [one.payload for one in rig.journal.outgoing(3)]
     assert sent == [fourth.payload, third.payload, second.payload]
+
+
+def test_a_claim_against_the_log_is_kept_once_for_each_root(rig: Rig) -> None:
+    node = TestNode(0, checkpoint=(3, b"\x05" * 32))
+    first, second = (examined(body, node) for body in node.segments(2))
+    node.checkpoint = (3, b"\x06" * 32)
+    third = examined(node.segment(), node)
+    kept = []
+    for segment in (first, second, third, first):
+        with rig.journal.batch() as batch:
+            view = SplitView(segment=segment, root=b"\x07" * 32, detected_ms=NOW_MS)
+            kept.append(batch.keep_split_view(view))
+    assert kept == [True, False, True, False]
+    assert not rig.journal.outgoing(10), "the segment itself goes its own way"
 
 
 def test_evidence_is_kept_once_and_told_without_a_promise(rig: Rig) -> None:

@@ -4,7 +4,8 @@
 2. registrations are what their bytes say;
 3. windows: dense, each root over its members, each registry root over its registrations;
 4. anchors: signed by the log's key, their root over the stored windows;
-5. segments, node by node: parts, signature, key validity, hash links, window, dispute;
+5. segments, node by node: parts, signature, key validity, hash links, window, dispute, and the
+   log that the node says it was shown;
 6. gaps, quarter sums, last values and watermarks, summed again from those segments;
 7. the sealed files of the series, reading by reading.
 
@@ -60,7 +61,9 @@ def audit(
     database.check(thorough=True)
     row_count = audit_places(database, findings)
     windows = audit_log(database, evidence, findings, origin=origin, log_key=log_key)
-    nodes = audit_nodes(database, findings, origin=origin, windows=windows.by_header)
+    nodes = audit_nodes(
+        database, findings, origin=origin, windows=windows.by_header, tree=windows.tree
+    )
     row_count += windows.row_count + nodes.row_count
     row_count += audit_series(evidence, series, findings, unusable=nodes.unusable)
     return Report(

@@ -19,6 +19,7 @@ from ledger.errors import Rejected
 from ledger.facts.interval import SLOT_MS
 from ledger.facts.registry import NodeKey
 from ledger.facts.segment import NO_HASH
+from ledger.merkle import Tree
 from ledger.signing import SEGMENT_CONTEXT, VerifyingKey, payload_of
 
 _PAGE = 512
@@ -33,6 +34,19 @@ class AuditedNodes:
     row_count: int = 0
     reading_count: int = 0
     unusable: set[tuple[int, int]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The stored log, and its roots as far as they were asked for: many nodes see the same."""
+
+    tree: Tree
+    roots: dict[int, bytes] = field(default_factory=dict)
+
+    def root(self, size: int) -> bytes:
+        if size not in self.roots:
+            self.roots[size] = self.tree.root(size)
+        return self.roots[size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +106,10 @@ def _touches(table: str, place: int, row: Any) -> bool:  # noqa: ANN401 -- a row
 
 
 def audit_nodes(
-    database: Database, findings: Findings, *, origin: str, windows: Windows
+    database: Database, findings: Findings, *, origin: str, windows: Windows, tree: Tree
 ) -> AuditedNodes:
     """Check every segment and all that is derived from it; return how much there was."""
-    audited = AuditedNodes()
+    audited, seen = AuditedNodes(), _Seen(tree)
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         database.reading() as connection,
@@ -105,6 +119,7 @@ def audit_nodes(
             for held in _segments(connection, pool, node, findings, origin):
                 audited.row_count += 1
                 _segment(held, node, findings, windows)
+                _checkpoint(held, seen, findings)
                 if held.segment is not None:
                     audited.reading_count += held.segment.reading_count
             for held in _equivocations(connection, index, findings, origin):
@@ -235,6 +250,19 @@ def _link(held: _Held, node: _Node, findings: Findings) -> None:
     if expected is not None and expected != segment.previous_hash:
         findings.note("arrival", held.name, "body", f"a link to {expected.hex()}",
                       segment.previous_hash)  # fmt: skip
+
+
+def _checkpoint(held: _Held, seen: _Seen, findings: Findings) -> None:
+    """Compare the log that the node was shown with the one that is stored, as far as it goes."""
+    claim = held.segment.checkpoint if held.segment else None
+    if claim is None or claim[0] > len(seen.tree):
+        return
+    size, root = claim
+    if seen.root(size) != root:
+        findings.note(
+            "ledger_window", f"windows 0 … {size - 1}", "entry",
+            f"what {held.name} was shown: {root.hex()}", seen.root(size),
+        )  # fmt: skip
 
 
 def _equivocation(held: _Held, findings: Findings, windows: Windows) -> None:

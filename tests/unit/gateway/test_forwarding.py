@@ -10,6 +10,7 @@ from gateway.intake import Intake
 from gateway.ports import LinkState, Message
 from gateway.receipts import ReceiptDesk
 from gateway.tally import Tally
+from gateway.witness import Witness
 from ledger.codec import decode_receipt
 from ledger.errors import Refused, Unavailable
 from ledger.facts.receipt import Receipt, StoredSegment
@@ -19,6 +20,7 @@ from tests.fakes.gateway_central import FakeCentral
 from tests.fakes.gateway_clock import HandClock, until
 from tests.fakes.gateway_forger import claiming, hash_of, keyring_of
 from tests.fakes.gateway_journal import FakeJournal
+from tests.fakes.gateway_log import FakeLog
 from tests.fakes.gateway_uplink import FakeUplink
 from tests.segments import FIRST_MS, ORIGIN, TestNode
 
@@ -44,7 +46,8 @@ class Rig:
         )  # fmt: skip
         self.intake = Intake(
             uplink=self.uplink, journal=self.journal, keyring=keyring_of(*nodes), origin=ORIGIN,
-            clock=HandClock(NOW_MS), tally=self.tally, delivery=self.bell,
+            clock=HandClock(NOW_MS), tally=self.tally, witness=Witness(FakeLog()),
+            delivery=self.bell,
             receipt_again=self.forwarder.receipt_again,
         )  # fmt: skip
 

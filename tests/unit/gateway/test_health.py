@@ -17,7 +17,7 @@ STATUS: dict[str, Any] = {
     **dict.fromkeys(
         (
             "nodes", "messages", "segments_admitted", "records_admitted", "readings_admitted",
-            "duplicates", "contradictions", "let_go", "segments_stored", "receipts",
+            "duplicates", "contradictions", "split_views", "let_go", "segments_stored", "receipts",
             "live_records", "quarantined", "backlog_segments", "windows_closed", "windows_told",
             "windows_anchored", "windows_certified", "submissions", "gas_total",
             "gas_last_submission",

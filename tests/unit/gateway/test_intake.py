@@ -10,11 +10,13 @@ from gateway.bell import Bell
 from gateway.intake import Intake
 from gateway.ports import LinkState, Message
 from gateway.tally import Tally
+from gateway.witness import Witness
 from ledger.facts.receipt import StoredSegment
 from ledger.facts.topics import backfill_topic, segment_topic
 from tests.fakes.gateway_clock import HandClock, until
 from tests.fakes.gateway_forger import claiming, hash_of, keyring_of
 from tests.fakes.gateway_journal import FakeJournal
+from tests.fakes.gateway_log import FakeLog
 from tests.fakes.gateway_uplink import FakeUplink
 from tests.segments import FIRST_MS, ORIGIN, TestNode
 
@@ -24,6 +26,7 @@ class Rig:
 
     def __init__(self, *nodes: TestNode, backlog_bytes: int = 1 << 20, threads: int = 1) -> None:
         self.uplink, self.journal, self.tally = FakeUplink(), FakeJournal(), Tally()
+        self.log = FakeLog()
         self.again: list[tuple[int, StoredSegment]] = []
         self.bell = Bell()
         self.executor = ThreadPoolExecutor(threads)
@@ -34,6 +37,7 @@ class Rig:
             origin=ORIGIN,
             clock=HandClock(FIRST_MS + 3_600_000),
             tally=self.tally,
+            witness=Witness(self.log),
             delivery=self.bell,
             receipt_again=self.ask_again,
             backlog_bytes=backlog_bytes,

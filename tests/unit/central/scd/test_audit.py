@@ -57,6 +57,22 @@ def body_of(made: World, kind: int, node_index: int | None = None) -> tuple[int,
     return arrival, body
 
 
+def test_a_node_that_was_shown_another_log_is_named(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.enrol()
+        made.minutes(3)
+        honest, forked = made.log.tree.root(2), b"\x09" * 32
+        for node in made.nodes:
+            node.checkpoint = (2, honest)
+        made.nodes[1].checkpoint = (3, forked)
+        made.nodes[2].checkpoint = (900, forked)
+        made.minutes(1)
+        (finding,) = made.audit().findings
+    assert (finding.table, finding.row) == ("ledger_window", "windows 0 … 2")
+    assert finding.expected.startswith(f"what node 1 sequence 45 was shown: {forked.hex()[:40]}")
+    assert finding.found == made.log.tree.root(3).hex()
+
+
 def test_an_honest_database_has_no_finding(made: World) -> None:
     report = made.audit()
     assert report.findings == ()
