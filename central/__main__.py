@@ -45,6 +45,7 @@ def main(argv: Sequence[str]) -> int:
     issue.add_argument("--role", required=True, choices=[role.value for role in Role])
     issue.add_argument("--pod", action="append", default=[], metavar="POD[@FROM/TO]",
                        help=f"a POD of the holder's, or {EVERY_POD}; may be repeated")  # fmt: skip
+    issue.add_argument("--party", help="the identifier that the holder's documents bear")
     issue.add_argument("--label", default="", help="what it is for")
     issue.add_argument("--expires", metavar="INSTANT", help="RFC 3339 with offset")
     subcommand(tokens, "list", "list tokens, without their secrets", _list)
@@ -129,7 +130,7 @@ def _issue(arguments: argparse.Namespace) -> int:
     with _opened(arguments) as central:
         token = central.tokens.issue(
             Role(arguments.role), grants, label=arguments.label,
-            created_ms=central.clock.now_ms(), expires_ms=expires_ms,
+            created_ms=central.clock.now_ms(), expires_ms=expires_ms, party=arguments.party,
         )  # fmt: skip
     if arguments.json:
         show({"token": token, "role": arguments.role}, "token")
@@ -146,7 +147,7 @@ def _list(arguments: argparse.Namespace) -> int:
         {
             "id": token.token_id, "role": token.role.value, "label": token.label,
             "valid": token.is_valid_at(now_ms), "created": told_instant(token.created_ms),
-            "pods": [grant.pod for grant in token.grants],
+            "pods": [grant.pod for grant in token.grants], "party": token.party,
         }
         for token in tokens
     ]  # fmt: skip

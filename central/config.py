@@ -75,6 +75,34 @@ class ApiConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PartyConfig:
+    """Who signs documents, and the public key, in hexadecimal, that tells it is they."""
+
+    id: str
+    key: str
+
+    def __post_init__(self) -> None:
+        """Refuse a key that is none."""
+        _key(self.key, "key")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsConfig:
+    """Where congestion alerts are sent to; nowhere without an address."""
+
+    webhook_url: str = ""
+    secret_file: Path | None = None
+    timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse an address without a secret, and one that is none."""
+        if self.webhook_url:
+            _need(self.webhook_url.startswith(("http://", "https://")), "webhook_url must be http")
+            _need(self.secret_file is not None, "webhook_url needs a secret_file beside it")
+        _need(self.timeout_s > 0, "timeout_s must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
 class CentralConfig:
     """Everything that a central process is told.
 
@@ -88,11 +116,15 @@ class CentralConfig:
     quarters: QuartersConfig = QuartersConfig()
     api: ApiConfig = ApiConfig()
     clock: ClockSettings = field(default_factory=ClockSettings)
+    alerts: AlertsConfig = AlertsConfig()
+    parties: tuple[PartyConfig, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a name or key that no checkpoint could bear."""
         _need(bool(self.origin), "origin must not be empty")
         self.verifying_key()
+        names = [party.id for party in self.parties]
+        _need(len(set(names)) == len(names), "parties names one twice")
 
     def verifying_key(self) -> VerifyingKey:
         """Return the key that signs the log's checkpoints.
@@ -100,7 +132,15 @@ class CentralConfig:
         Raises:
             ValueError: `log_key` is no public key in hexadecimal.
         """
-        try:
-            return VerifyingKey.decode(bytes.fromhex(self.log_key))
-        except (Rejected, ValueError) as error:
-            raise ValueError(f"log_key must be a public key in hexadecimal ({error})") from error
+        return _key(self.log_key, "log_key")
+
+    def party_keys(self) -> dict[str, VerifyingKey]:
+        """Return the key of every party."""
+        return {party.id: _key(party.key, "key") for party in self.parties}
+
+
+def _key(encoded: str, name: str) -> VerifyingKey:
+    try:
+        return VerifyingKey.decode(bytes.fromhex(encoded))
+    except (Rejected, ValueError) as error:
+        raise ValueError(f"{name} must be a public key in hexadecimal ({error})") from error

@@ -3,7 +3,9 @@
 CertiflexError
 ├── Rejected
 │   ├── NotTheNext        a window that does not follow the one stored last
-│   └── Contradicted      a claim that our own evidence does not bear out
+│   ├── Contradicted      a claim that our own evidence does not bear out
+│   ├── OtherContent      a document's name that stands for another content already
+│   └── NotAllowed        something that the asker's role or party does not permit
 ├── Unavailable
 │   └── StoreAway         the evidence database cannot be read or written for now
 └── InvariantBroken
@@ -33,6 +35,14 @@ class NotTheNext(Rejected):
 
 class Contradicted(Rejected):
     """A claim was made that the stored evidence does not bear out."""
+
+
+class OtherContent(Rejected):
+    """A revision of a document is stored with another content; the new one is kept as evidence."""
+
+
+class NotAllowed(Rejected):
+    """The asker's role or party does not permit it."""
 
 
 class StoreAway(Unavailable):

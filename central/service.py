@@ -14,6 +14,9 @@ from central.api.app import application
 from central.api.services import Directory, Services
 from central.config import CentralConfig
 from central.scd.database import Database
+from central.scd.documents_alerts import AlertDelivery, Webhook
+from central.scd.documents_desk import DocumentDesk
+from central.scd.documents_store import SqliteDocuments
 from central.scd.evidence import SqliteEvidence
 from central.scd.ingest import Ingest
 from central.scd.inquiry import Inquiry
@@ -25,6 +28,7 @@ from central.scd.series import Series
 from central.scd.tokens import TokenStore
 from ledger.errors import Rejected, Unavailable
 from ledger.facts.clock import Clock
+from ledger.signing import read_secret
 
 log = logging.getLogger("central")
 
@@ -43,6 +47,7 @@ class Central:
     series: Series
     sealer: Sealer
     tokens: TokenStore
+    documents: SqliteDocuments
 
     def services(self) -> Services:
         """Return what the API works with."""
@@ -58,10 +63,25 @@ class Central:
                 origin=self.config.origin, log_key=self.config.verifying_key(),
             ),
             tokens=self.tokens,
+            documents=self.documents,
+            desk=DocumentDesk(self.documents, self.config.party_keys(), self.clock),
             directory=Directory(self.evidence),
             clock=self.clock,
             max_body_bytes=self.config.api.max_body_mib * _MIB,
         )  # fmt: skip
+
+    def delivery(self) -> AlertDelivery | None:
+        """Return what sends alerts, if somebody is to have them.
+
+        Raises:
+            Rejected: the secret's file is missing, or open to others.
+        """
+        alerts = self.config.alerts
+        if not alerts.webhook_url or alerts.secret_file is None:
+            return None
+        secret = read_secret(alerts.secret_file, what="secret").strip()
+        webhook = Webhook(url=alerts.webhook_url, secret=secret, timeout_s=alerts.timeout_s)
+        return AlertDelivery(self.documents, webhook, self.clock)
 
 
 @contextmanager
@@ -96,6 +116,7 @@ def opened(
                     evidence, config.store.series, grace_ms=config.series.grace_s * 1_000
                 ),
                 tokens=TokenStore(database),
+                documents=SqliteDocuments(database),
             )
         finally:
             series.close()
@@ -117,11 +138,12 @@ async def run(central: Central) -> None:
 
 
 async def serve(central: Central, stop: asyncio.Event) -> None:
-    """Serve the API and seal what is over, until told to stop.
+    """Serve the API, seal what is over and deliver alerts, until told to stop.
 
     Raises:
-        Rejected: the address cannot be listened on.
+        Rejected: the address cannot be listened on, or the alerts' secret cannot be read.
     """
+    delivery = central.delivery()
     api = central.config.api
     listening = _bound(api.host, api.port)
     server = _Server(
@@ -134,6 +156,8 @@ async def serve(central: Central, stop: asyncio.Event) -> None:
     log.info("central.serving", extra={"url": f"http://{host}:{port}"})
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_seal(central)), group.create_task(_stopped(server, stop))]
+        if delivery is not None:
+            tasks.append(group.create_task(delivery.run()))
         await server.serve(sockets=[listening])
         for task in tasks:
             task.cancel()

@@ -13,7 +13,7 @@ import uvicorn
 
 from central.api.app import application
 from central.api.services import Services
-from central.config import CentralConfig, SeriesConfig, StoreConfig
+from central.config import CentralConfig, PartyConfig, SeriesConfig, StoreConfig
 from central.scd.audit import Report, audit
 from central.scd.roles import EVERY_POD, Grant, Role
 from central.service import Central, opened
@@ -86,13 +86,16 @@ class World:
         """Return where the API is served: by a real server, on the loopback interface."""
         return self.closing.enter_context(served(self.services))
 
-    def token(self, role: Role, *grants: Grant) -> str:
+    def token(self, role: Role, *grants: Grant, party: str | None = None) -> str:
         """Return a new token."""
-        return self.central.tokens.issue(role, grants, label="test", created_ms=0)
+        return self.central.tokens.issue(role, grants, label="test", created_ms=0, party=party)
 
-    def client(self, role: Role | None = None, *grants: Grant) -> httpx.Client:
+    def client(
+        self, role: Role | None = None, *grants: Grant, party: str | None = None
+    ) -> httpx.Client:
         """Return an HTTP client with a token of a role, without one if None."""
-        headers = {"Authorization": f"Bearer {self.token(role, *grants)}"} if role else {}
+        token = self.token(role, *grants, party=party) if role else ""
+        headers = {"Authorization": f"Bearer {token}"} if role else {}
         client = httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
         return self.closing.enter_context(client)
 
@@ -130,7 +133,9 @@ def served(services: Services) -> Iterator[str]:
 
 
 @contextmanager
-def world(folder: Path, *, node_count: int = 4) -> Iterator[World]:
+def world(
+    folder: Path, *, node_count: int = 4, parties: tuple[PartyConfig, ...] = ()
+) -> Iterator[World]:
     """Yield an empty database and nodes that are not enrolled yet."""
     nodes = [TestNode(i, power=lively(i), three_phase=i % 2 == 1) for i in range(node_count)]
     log = TestLog(nodes)
@@ -139,6 +144,7 @@ def world(folder: Path, *, node_count: int = 4) -> Iterator[World]:
         log_key=log.key.public.encode().hex(),
         store=StoreConfig(evidence=folder / "evidence.db", series=folder / "series"),
         series=SeriesConfig(grace_s=0),
+        parties=parties,
     )
     clock = HandClock()
     with opened(config, create=True, clock=clock) as central, ExitStack() as closing:

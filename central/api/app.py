@@ -7,7 +7,8 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from central.api import fleet, ingest, operations, pods, problems
+from central.api import exchange, fleet, ingest, operations, pods, problems
+from central.api.bodies import CBOR
 from central.api.documents import ProblemDocument, refusals
 from central.api.services import Services
 from ledger.command import release
@@ -32,7 +33,7 @@ def application(services: Services | None) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    for router in (pods.router, fleet.router, operations.router):
+    for router in (pods.router, fleet.router, exchange.router, operations.router):
         app.include_router(router)
     app.router.routes.extend(ingest.ROUTES)
     app.openapi = lambda: description(app)  # type: ignore[method-assign]
@@ -54,6 +55,7 @@ def description(app: FastAPI) -> dict[str, Any]:
     components = described.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+    schemas.update(exchange.SCHEMAS)
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for route in ingest.ROUTES:
         described["paths"][route.path] = {"post": _ingest_operation(route.name)}
@@ -66,7 +68,7 @@ def description(app: FastAPI) -> dict[str, Any]:
 
 def _ingest_operation(name: str) -> dict[str, Any]:
     endpoint = getattr(ingest, name)
-    stored = {"description": "Durable.", "content": {ingest.CBOR: _BINARY}}
+    stored = {"description": "Durable.", "content": {CBOR: _BINARY}}
     done = {"200": stored} if name == "segments" else {"204": {"description": "Done."}}
     conflict = (409,) if name == "windows" else ()
     refused = refusals(400, 401, 403, 413, 415, 422, *conflict)
@@ -75,7 +77,7 @@ def _ingest_operation(name: str) -> dict[str, Any]:
         "summary": f"Ingest {name}",
         "description": endpoint.__doc__,
         "operationId": f"ingest_{name}",
-        "requestBody": {"required": True, "content": {ingest.CBOR: _BINARY}},
+        "requestBody": {"required": True, "content": {CBOR: _BINARY}},
         "responses": {**done, **{str(status): entry for status, entry in refused.items()}},
     }
 
@@ -84,8 +86,8 @@ def _tidy(operation: dict[str, Any], *, is_open: bool) -> None:
     """Say who may call; FastAPI's own 422 is never sent: bad parameters are a 400."""
     if not is_open:
         operation["security"] = [{"token": []}]
-    if "ingest" not in operation["tags"]:
-        operation["responses"].pop("422", None)
+    if operation["responses"].get("422", {}).get("description") == "Validation Error":
+        operation["responses"].pop("422")
 
 
 class Counting:

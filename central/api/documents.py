@@ -155,6 +155,48 @@ class DisclosureRow(Row):
     end: Instant
 
 
+class DocumentRow(Row):
+    """A market document: its header, its hash, and on demand its signed bytes in Base64."""
+
+    arrival: int
+    mrid: str
+    revision: int
+    ii: str
+    kind: str
+    sender: str
+    receiver: str
+    start: Instant
+    end: Instant
+    created: Instant
+    arrived: Instant
+    conflict: bool = Field(description="a second content for a revision: evidence only")
+    hash: str
+    signed: str | None
+
+
+class AlertRow(Row):
+    """A limit that is forecast not to be kept (I-10); milli is mV for voltages, mA for currents."""
+
+    start: Instant
+    end: Instant
+    primary_substation: str
+    element: str
+    bound: Literal["undervoltage", "overvoltage", "line", "transformer"]
+    side: Literal["from", "to"] | None
+    phase: Literal["a", "b", "c"] | None
+    rated_milli: int
+    limit_milli: int
+    margin_milli: int
+    excess_milli: int
+    cause: str
+    scenario: str
+    confidence_permille: int
+    horizon: Literal["day_ahead", "real_time"]
+    mrid: str
+    revision: int
+    created: Instant
+
+
 class Document(BaseModel):
     """What stands around the rows; `next` is the cursor of the next page, null on the last."""
 
@@ -234,6 +276,32 @@ class QuarterSums(Document):
     rows: list[SumRow]
 
 
+class Documents(Document):
+    """Market documents."""
+
+    rows: list[DocumentRow]
+
+
+class Alerts(Document):
+    """Congestion alerts."""
+
+    ii: str
+    rows: list[AlertRow]
+
+
+class FiledDocument(BaseModel):
+    """A market document that is durable."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_: str = Field(alias="schema")
+    ii: str
+    mrid: str
+    revision: int
+    hash: str
+    outcome: Literal["stored", "duplicate"]
+
+
 class Latest(ReadingRow):
     """The newest reading of a POD."""
 
@@ -281,9 +349,9 @@ _DESCRIPTIONS = {
     403: "The role may not read this.",
     404: "Nothing of this name that the token may see.",
     406: "No format that the client accepts.",
-    409: "Not the next window; `expected` says which is.",
+    409: "Not the next window, `expected` says which is; or a revision with another content.",
     413: "More than is taken at once.",
-    415: "Not application/cbor.",
+    415: "Not a media type that is taken here.",
     422: "Evidence contradicts it, or it is not what it should be.",
     503: "The store is away for now.",
 }

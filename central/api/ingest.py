@@ -9,13 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from central.api.access import holder_of, services_of
+from central.api.bodies import CBOR, body_of
 from central.api.problems import Problem
 from central.api.services import Services
 from central.scd.roles import Resource
 from ledger.codec.cbor import encode, loads_plain
 from ledger.errors import Rejected
 
-CBOR = "application/cbor"
 PREFIX = "/v1/ingest"
 
 
@@ -73,15 +73,8 @@ async def _taken(request: Request) -> tuple[Services, bytes]:
     holder = await anyio.to_thread.run_sync(holder_of, request)
     if holder.reach(Resource.INGEST) is None:
         raise Problem(403, "role-denied", f"the role {holder.role} may not hand anything in")
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != CBOR:
-        raise Problem(415, "not-cbor", f"send {CBOR}, not {media_type or 'nothing'}")
-    taken = bytearray()
-    async for chunk in request.stream():
-        taken += chunk
-        if len(taken) > services.max_body_bytes:
-            raise Problem(413, "too-large", f"at most {services.max_body_bytes} bytes are taken")
-    return services, bytes(taken)
+    _, body = await body_of(request, CBOR)
+    return services, body
 
 
 def _array(body: bytes) -> list[Any]:

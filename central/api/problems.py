@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from central.errors import NotTheNext
+from central.errors import NotAllowed, NotTheNext, OtherContent
 from central.scd.proofs import NotProvable
 from ledger.errors import CertiflexError, InvariantBroken, Rejected, Unavailable
 
@@ -18,6 +18,7 @@ log = logging.getLogger("central")
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "https://certiflex.example/problems/"
 _RETRY_S = "5"
+_STATUSES: dict[type[Rejected], int] = {NotAllowed: 403, NotProvable: 404, OtherContent: 409}
 
 
 class Problem(Exception):
@@ -65,10 +66,9 @@ def problem_of(error: CertiflexError) -> Problem:
     match error:
         case NotTheNext():
             return Problem(409, "not-the-next-window", str(error), expected=error.expected)
-        case NotProvable():
-            return Problem(404, error.reason.replace("_", "-"), str(error))
         case Rejected():
-            return Problem(422, error.reason.replace("_", "-"), str(error))
+            status = _STATUSES.get(type(error), 422)
+            return Problem(status, error.reason.replace("_", "-"), str(error))
         case Unavailable():
             return Problem(503, "store-away", error.what, headers={"Retry-After": _RETRY_S})
         case InvariantBroken():

@@ -4,10 +4,11 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
+from central.scd.documents_desk import DocumentDesk
 from central.scd.ingest import Ingest
 from central.scd.inquiry import Inquiry
 from central.scd.logbook import LogBook
-from central.scd.ports import Evidence
+from central.scd.ports import DocumentStore, Evidence
 from central.scd.proofs import Prover
 from central.scd.series import Series
 from central.scd.stored import StoredRegistration
@@ -52,6 +53,8 @@ class Services:
     logbook: LogBook
     ingest: Ingest
     tokens: TokenStore
+    documents: DocumentStore
+    desk: DocumentDesk
     directory: Directory
     clock: Clock
     max_body_bytes: int

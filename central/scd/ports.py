@@ -3,6 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from central.scd.documents import (
+    CheckedDocument,
+    DocumentQuery,
+    IdempotencyKey,
+    Scope,
+    StoredDocument,
+)
 from central.scd.stored import (
     LATEST,
     Arrival,
@@ -184,4 +191,43 @@ class Evidence(SegmentStore, CertificateStore, ChangeFeed, Protocol):
 
     def close(self) -> None:
         """Release the engine; nothing that was answered depends on it."""
+        ...
+
+
+class DocumentStore(Protocol):
+    """Durable before told: an outcome is returned only when it survives a power cut.
+
+    One call is one transaction: all of it, or nothing. A document is named by mRID and revision.
+    The same content again answers `DUPLICATE`, in whatever order; so a call that raised is
+    safely made again. A second content for the same name answers `CONFLICT`, is kept as evidence,
+    and never takes the place of the first. A name that another sender, or another kind of
+    document, has taken answers `REJECTED`, and nothing is kept. Arrivals are dense from 1 and
+    never change: who has read up to one has seen everything before it.
+    """
+
+    def commit_documents(
+        self,
+        documents: Sequence[CheckedDocument],
+        arrived_ms: int,
+        key: IdempotencyKey | None = None,
+    ) -> list[Outcome]:
+        """Store documents; return an outcome for each.
+
+        Raises:
+            Rejected: `key_reused`: the key came with another document before; nothing is stored.
+            StoreAway: nothing of it may be there, or all of it.
+            DamagedStore: nothing was written.
+        """
+        ...
+
+    def documents(self, query: DocumentQuery, scope: Scope | None = None) -> list[StoredDocument]:
+        """Return the documents asked for that the scope shows, by arrival; None shows all."""
+        ...
+
+    def delivered(self, name: str) -> int:
+        """Return the last arrival that a named delivery has handed out, 0 at first."""
+        ...
+
+    def note_delivered(self, name: str, arrival: int) -> None:
+        """Note, durably, how far a named delivery has come."""
         ...

@@ -40,7 +40,9 @@ _DERIVED = (
     schema.ledger_window,
     schema.anchor,
 )
-_CARRIED = ("token", "token_pod", "disclosure")
+_CARRIED = (
+    "token", "token_pod", "disclosure", "document", "document_pod", "document_key", "delivery",
+)  # fmt: skip
 _PAGE = 1_000
 _SEGMENTS = {ArrivalKind.SEGMENT, ArrivalKind.CONFLICT}
 
@@ -210,8 +212,12 @@ def _last_readable(source: sqlite3.Connection) -> int:
 
 
 def _copy_rows(source: sqlite3.Connection, target: sa.Connection, table: str) -> None:
-    columns = schema.metadata.tables[table].columns.keys()
     try:
+        # The damaged file may be of an earlier version, which had fewer columns.
+        found = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
+        columns = [name for name in schema.metadata.tables[table].c.keys() if name in found]  # noqa: SIM118 -- SQLAlchemy's own collection
+        if not columns:
+            return
         for row in source.execute(f"SELECT {', '.join(columns)} FROM {table}"):  # noqa: S608 -- names of our own schema
             target.execute(
                 sa.insert(schema.metadata.tables[table]), dict(zip(columns, row, strict=True))

@@ -21,6 +21,7 @@ class Role(StrEnum):
     BRP = "brp"
     DER_OWNER = "der_owner"
     AUDITOR = "auditor"
+    FIELD_SENSOR = "field_sensor"
 
 
 class Resource(StrEnum):
@@ -77,6 +78,7 @@ MATRIX: dict[Role, dict[Resource, Reach]] = {
         Resource.NODES: Reach.ALL,
         Resource.LOG: Reach.ALL,
     },
+    Role.FIELD_SENSOR: {Resource.LOG: Reach.ALL},
 }
 """Rows I-01 and I-04 of docs/trust.md; a cell that is not here is deny."""
 
@@ -91,11 +93,12 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Whoever holds a token."""
+    """Whoever holds a token; `party` is the identifier that its documents bear."""
 
     token_id: str
     role: Role
     grants: Sequence[Grant] = ()
+    party: str | None = None
 
     def reach(self, resource: Resource) -> Reach | None:
         """Return how far the holder's role reaches; None is deny."""

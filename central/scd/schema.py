@@ -3,6 +3,7 @@
 `arrival` holds the bytes as they came, in order, and is never changed. `registration`,
 `segment`, `equivocation`, `ledger_window`, `anchor`, `gap`, `quarter`, `watermark` and
 `last_value` are derived from it, in the same transaction, and can be derived again.
+`document` holds market documents, signed, in an order of arrival of their own.
 """
 
 from sqlalchemy import (
@@ -198,6 +199,7 @@ token = Table(
     _big("created_ms"),
     _big("expires_ms", nullable=True),
     _big("revoked_ms", nullable=True),
+    Column("party", Text, nullable=True),
 )
 
 token_pod = Table(
@@ -222,4 +224,51 @@ disclosure = Table(
     _big("from_ms"),
     _big("to_ms"),
     Index("disclosure_by_pod", "pod", "read_ms"),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("arrival", _BIG, primary_key=True, autoincrement=False),
+    Column("mrid", Text, nullable=False),
+    _big("revision"),
+    Column("ii", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("receiver", Text, nullable=False),
+    _big("from_ms"),
+    _big("to_ms"),
+    _big("created_ms"),
+    _big("opens_ms", nullable=True),
+    _big("arrived_ms"),
+    Column("is_conflict", Boolean, nullable=False),
+    _hash("document_hash"),
+    Column("signed", LargeBinary, nullable=False),
+    Index("document_by_name", "mrid", "revision", "document_hash", unique=True),
+    Index("document_by_kind", "ii", "to_ms"),
+    Index("document_by_sender", "sender", "arrival"),
+)
+
+document_pod = Table(
+    "document_pod",
+    metadata,
+    _big("arrival"),
+    Column("pod", Text, nullable=False),
+    PrimaryKeyConstraint("arrival", "pod"),
+)
+
+document_key = Table(
+    "document_key",
+    metadata,
+    Column("client", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    _hash("document_hash"),
+    PrimaryKeyConstraint("client", "key"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _big("arrival"),
 )

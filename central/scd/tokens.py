@@ -32,6 +32,7 @@ class Token:
     expires_ms: int | None
     revoked_ms: int | None
     grants: tuple[Grant, ...]
+    party: str | None
 
     def is_valid_at(self, unix_ms: int) -> bool:
         """Tell whether the token opens anything at an instant."""
@@ -64,6 +65,7 @@ class TokenStore:
         label: str,
         created_ms: int,
         expires_ms: int | None = None,
+        party: str | None = None,
     ) -> str:
         """Return a new token; this is the only time that it can be seen.
 
@@ -78,6 +80,7 @@ class TokenStore:
                 {
                     "token_id": token_id, "secret_hash": _hash(secret), "role": role.value,
                     "label": label, "created_ms": created_ms, "expires_ms": expires_ms,
+                    "party": party,
                 },
             )  # fmt: skip
             rows = [
@@ -103,7 +106,7 @@ class TokenStore:
             return None
         if not _token(row, grants).is_valid_at(now_ms):
             return None
-        return Holder(token_id=token_id, role=Role(row.role), grants=grants)
+        return Holder(token_id=token_id, role=Role(row.role), grants=grants, party=row.party)
 
     def tokens(self) -> list[Token]:
         """Return what is known of every token, oldest first."""
@@ -179,5 +182,5 @@ def _grants(connection: sa.Connection, token_id: str) -> tuple[Grant, ...]:
 def _token(row: "sa.Row[tuple[object, ...]]", grants: tuple[Grant, ...]) -> Token:
     return Token(
         token_id=row.token_id, role=Role(row.role), label=row.label, created_ms=row.created_ms,
-        expires_ms=row.expires_ms, revoked_ms=row.revoked_ms, grants=grants,
+        expires_ms=row.expires_ms, revoked_ms=row.revoked_ms, grants=grants, party=row.party,
     )  # fmt: skip

@@ -195,7 +195,8 @@ def test_every_route_is_described() -> None:
     told = sections(MESSAGES)
     ingest = told["HTTP: from the gateway to the Shared Customer Database"]
     query = told["HTTP: for those who query"]
-    assert {row[0] for row in [*ingest, *query]} == served
+    documents = told["HTTP: for those who hand in documents"]
+    assert {row[0] for row in [*ingest, *query, *documents]} == served
 
 
 def test_every_state_is_described() -> None:

@@ -41,6 +41,11 @@ def test_paths_count_from_the_file(tmp_path: Path) -> None:
         ("[clock]\nrate = 0.0", "rate"),
         ("[store]\ncheck_up_to_mib = -1", "check_up_to_mib"),
         ("[api]\nhots = 1", "did you mean host"),
+        ('[alerts]\nwebhook_url = "http://a/"', "needs a secret_file"),
+        ('[alerts]\nwebhook_url = "ftp://a/"\nsecret_file = "s"', "must be http"),
+        ("[alerts]\ntimeout_s = 0.0", "timeout_s"),
+        ('[[parties]]\nid = "a"\nkey = "00"', "key must be a public key"),
+        (f'[[parties]]\nid = "a"\nkey = "{KEY}"\n' * 2, "names one twice"),
     ],
 )
 def test_each_fault_is_named(tmp_path: Path, text: str, told: str) -> None:
@@ -58,3 +63,9 @@ def test_faults_are_told_together(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured) as caught:
         loaded(tmp_path, 'orign = "o"\n[api]\nport = "x"')
     assert len(caught.value.faults) >= 3
+
+
+def test_parties_are_known_by_their_keys(tmp_path: Path) -> None:
+    parties = f'[[parties]]\nid = "dso"\nkey = "{KEY}"\n[alerts]\nwebhook_url = ""'
+    config = loaded(tmp_path, f'origin = "o"\nlog_key = "{KEY}"\n{parties}')
+    assert {name: key.encode().hex() for name, key in config.party_keys().items()} == {"dso": KEY}

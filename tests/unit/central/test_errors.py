@@ -1,12 +1,21 @@
 """Errors say who must act, and carry what a program needs to act."""
 
-from central.errors import Contradicted, DamagedStore, NotTheNext, StoreAway
+from central.errors import (
+    Contradicted,
+    DamagedStore,
+    NotAllowed,
+    NotTheNext,
+    OtherContent,
+    StoreAway,
+)
 from ledger.errors import InvariantBroken, Rejected, Unavailable
 
 
 def test_each_error_says_who_must_act() -> None:
     assert issubclass(NotTheNext, Rejected)
     assert issubclass(Contradicted, Rejected)
+    assert issubclass(OtherContent, Rejected)
+    assert issubclass(NotAllowed, Rejected)
     assert issubclass(StoreAway, Unavailable)
     assert issubclass(DamagedStore, InvariantBroken)
 

@@ -62,7 +62,7 @@ def test_a_segment_ends_where_the_next_begins() -> None:
 
 def test_every_derived_table_has_its_class() -> None:
     assert set(schema.watermark.columns.keys()) == set(Watermark.__slots__)
-    assert len(schema.metadata.tables) == 13
+    assert len(schema.metadata.tables) == 17
     assert issubclass(SqliteEvidence, EvidenceLookup)
 
 
@@ -196,10 +196,13 @@ def test_a_token_opens_what_it_was_issued_for(tmp_path: Path) -> None:
     with world(tmp_path) as made:
         store = made.central.tokens
         grant = Grant("IT002E00000001", Interval(5, 9))
-        token = store.issue(Role.BRP, [grant], label="one", created_ms=1, expires_ms=100)
+        token = store.issue(
+            Role.BRP, [grant], label="one", created_ms=1, expires_ms=100, party="brp-1"
+        )
         holder = store.holder(token, 99)
         assert holder is not None
         assert (holder.role, list(holder.grants)) == (Role.BRP, [grant])
+        assert holder.party == store.tokens()[0].party == "brp-1"
         assert store.holder(token, 100) is None
         (known,) = store.tokens()
         assert (known.label, known.is_valid_at(99), known.is_valid_at(100)) == ("one", True, False)

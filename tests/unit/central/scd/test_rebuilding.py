@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from central.documents.encoding import sign
 from central.scd import schema
 from central.scd.database import Database
+from central.scd.documents import DocumentQuery, checked
+from central.scd.documents_store import SqliteDocuments
 from central.scd.rebuilding import rebuild, salvage
 from central.service import opened
 from ledger.errors import Rejected
 from ledger.facts.record import GapCause
+from ledger.signing import SigningKey
+from tests.documents import EXAMPLES
 from tests.scd import World, world
 from tests.segments import ORIGIN, TestNode, lively
 
@@ -113,3 +118,29 @@ def test_tokens_are_saved_too(tmp_path: Path) -> None:
     with closing(sqlite3.connect(saved.file)) as connection:
         assert connection.execute("SELECT count(*) FROM token").fetchone() == (1,)
         assert connection.execute("SELECT pod FROM token_pod").fetchone() == ("*",)
+
+
+def test_documents_are_saved_too(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        kept = [checked(sign(each, SigningKey.generate("EdDSA")))[0] for each in EXAMPLES]
+        made.central.documents.commit_documents(kept, 1)
+        made.central.documents.note_delivered("one", 3)
+        before = made.central.documents.documents(DocumentQuery())
+        path = made.central.config.store.evidence
+    database = Database(salvage(path).file)
+    saved = SqliteDocuments(database)
+    assert saved.documents(DocumentQuery()) == before
+    assert saved.delivered("one") == 3
+    database.close()
+
+
+def test_a_file_of_an_earlier_version_can_be_saved(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.dso()
+        path = made.central.config.store.evidence
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE token DROP COLUMN party")
+        connection.execute("DROP TABLE document")
+    saved = salvage(path)
+    with closing(sqlite3.connect(saved.file)) as connection:
+        assert connection.execute("SELECT count(*), max(party) FROM token").fetchone() == (1, None)

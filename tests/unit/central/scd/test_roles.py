@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from central.documents.catalogue import KINDS
+from central.scd.documents import Sight
+from central.scd.documents_access import DOCUMENT_MATRIX, Right
 from central.scd.roles import EVERY_POD, MATRIX, Grant, Holder, Reach, Resource, Role
 from ledger.facts.interval import Interval
 
@@ -90,3 +93,21 @@ def test_the_page_shows_the_matrix() -> None:
     for role in Role:
         cells = (told[MATRIX[role].get(resource)] for resource in Resource)
         assert f"| {role.value} | {' | '.join(cells)} |" in page
+
+
+def test_the_page_shows_the_matrix_of_documents() -> None:
+    page = (Path(__file__).parents[4] / "docs/trust.md").read_text()
+    kinds = sorted({kind.ii for kind in KINDS.values()})
+    assert f"| role | {' | '.join(kinds)} |" in page
+    for role, rights in DOCUMENT_MATRIX.items():
+        cells = (told_right(rights.get(ii, Right())) for ii in kinds)
+        assert f"| {role.value} | {' | '.join(cells)} |" in page
+    assert set(DOCUMENT_MATRIX) == set(Role)
+    assert {ii for rights in DOCUMENT_MATRIX.values() for ii in rights} <= set(kinds)
+
+
+def told_right(right: Right) -> str:
+    """Return a cell of the page: C create, R read, and how far."""
+    read = {Sight.OWN: "R own", Sight.OPENED: "R gate", Sight.HASHES: "R hashes", Sight.ALL: "R"}
+    parts = [*(["C"] if right.creates else []), *([read[right.sight]] if right.sight else [])]
+    return ", ".join(parts) or "–"
