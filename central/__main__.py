@@ -86,7 +86,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         report = audit(
             central.database, central.evidence, central.config.store.series,
             origin=central.config.origin, log_key=central.config.verifying_key(),
-            most=arguments.most,
+            parties=central.config.party_keys(), most=arguments.most,
         )  # fmt: skip
     figures = {"rows": report.row_count, "readings": report.reading_count,
                "windows": report.window_count, "seconds": round(report.duration_s, 3)}  # fmt: skip

@@ -109,6 +109,7 @@ class World:
         return audit(
             self.central.database, self.central.evidence, config.store.series,
             origin=config.origin, log_key=config.verifying_key(),
+            parties=config.party_keys(),
         )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def test_killed_at_any_instant_nothing_told_is_lost(
             assert set(bodies[:told]) <= stored, "BROKE_DURABLE"
             report = audit(
                 central.database, central.evidence, config.store.series,
-                origin=config.origin, log_key=config.verifying_key(),
+                origin=config.origin, log_key=config.verifying_key(), parties={},
             )  # fmt: skip
             assert report.findings == ()
         seen = list(readings(config))

@@ -7,16 +7,19 @@
 5. segments, node by node: parts, signature, key validity, hash links, window, dispute, and the
    log that the node says it was shown;
 6. gaps, quarter sums, last values and watermarks, summed again from those segments;
-7. the sealed files of the series, reading by reading.
+7. the sealed files of the series, reading by reading;
+8. market documents: dense, what their bytes say, signed by their sender.
 
 Who else: that the anchors are on the ledger is checked by whoever asks the ledger
 (`certiflex ledger verify`).
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from central.scd.audit.documents import audit_documents
 from central.scd.audit.findings import Finding, Findings
 from central.scd.audit.log import audit_log
 from central.scd.audit.nodes import audit_nodes
@@ -48,9 +51,12 @@ def audit(
     *,
     origin: str,
     log_key: VerifyingKey,
+    parties: Mapping[str, VerifyingKey],
     most: int = 100,
 ) -> Report:
     """Check every stored row; list up to `most` findings.
+
+    Signatures of documents are checked of those `parties` whose key is given.
 
     Raises:
         DamagedStore: a page of the file cannot be read.
@@ -66,6 +72,7 @@ def audit(
     )
     row_count += windows.row_count + nodes.row_count
     row_count += audit_series(evidence, series, findings, unusable=nodes.unusable)
+    row_count += audit_documents(database, findings, parties)
     return Report(
         findings=tuple(findings.found),
         finding_count=findings.count,

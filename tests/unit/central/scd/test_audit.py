@@ -10,11 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from central.documents.encoding import sign
 from central.scd.audit import Finding
 from central.scd.audit.findings import Findings
+from central.scd.documents import checked
 from ledger.codec import decode_segment, decode_window_entry, encode_window_entry
 from ledger.codec.cbor import decode, encode
 from ledger.facts.record import GapCause
+from ledger.signing import SigningKey
+from tests.documents import ALERT, OFFER, REQUEST
+from tests.exchange import Exchange, exchange
 from tests.scd import HOUR_MS, World, world
 from tests.segments import FIRST_MS, TestNode, lively
 
@@ -276,3 +281,47 @@ def test_findings_beyond_the_limit_are_counted() -> None:
     assert findings.count == 2
     assert findings.found == [Finding("quarter", "node 1", "b", "2", "3")]
     assert str(findings.found[0]) == "quarter  node 1  b: expected 2, found 3"
+
+
+# ── documents ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Iterator[Exchange]:
+    with exchange(tmp_path) as filled:
+        for document in (REQUEST, OFFER, ALERT):
+            assert filled.post(document).status_code == 201
+        assert filled.post(replace(REQUEST, reliability_permille=1)).status_code == 409
+        assert filled.world.audit().findings == ()
+        yield filled
+
+
+@pytest.mark.parametrize(
+    ("statement", "row", "column"),
+    [
+        ("UPDATE document SET sender = 'x' WHERE arrival = 1", "arrival 1", "sender"),
+        ("UPDATE document SET to_ms = to_ms + 900000 WHERE arrival = 2", "arrival 2", "validity"),
+        ("UPDATE document SET document_hash = zeroblob(32) WHERE arrival = 3", "arrival 3",
+         "document_hash"),
+        ("UPDATE document SET signed = x'00' WHERE arrival = 3", "arrival 3", "signed"),
+        ("UPDATE document SET is_conflict = 0 WHERE arrival = 4", "arrival 4", "is_conflict"),
+        ("UPDATE document_pod SET pod = 'IT002E00000009'", "arrival 2", "pods"),
+        ("DELETE FROM document WHERE arrival = 2", "arrival 2", "arrival"),
+    ],
+)  # fmt: skip
+def test_a_changed_document_is_named(
+    market: Exchange, statement: str, row: str, column: str
+) -> None:
+    tamper(market.world, statement)
+    found = market.world.audit().findings
+    assert [(one.table, one.column) for one in found] == [("document", column)]
+    assert found[0].row.startswith(row)
+
+
+def test_a_document_signed_anew_by_somebody_else_is_named(market: Exchange) -> None:
+    cheaper = replace(REQUEST, maximum_price_ueur_per_mwh=1)
+    forged, _ = checked(sign(cheaper, SigningKey.generate("EdDSA")))
+    statement = "UPDATE document SET signed = ?, document_hash = ? WHERE arrival = 1"
+    tamper(market.world, statement, forged.signed, forged.document_hash)
+    (found,) = market.world.audit().findings
+    assert (found.column, found.found) == ("signed", "wrong_key")
