@@ -15,7 +15,6 @@ import hashlib
 import hmac
 import json
 import logging
-import random
 from dataclasses import dataclass
 
 import httpx
@@ -25,6 +24,7 @@ from central.scd.documents import DocumentQuery, StoredDocument
 from central.scd.ports import DocumentStore
 from ledger.errors import Unavailable
 from ledger.facts.clock import Clock
+from ledger.patience import Patience
 from ledger.signing import payload_of
 
 log = logging.getLogger("central")
@@ -33,7 +33,6 @@ SIGNATURE_HEADER = "Certiflex-Signature"
 TIMESTAMP_HEADER = "Certiflex-Timestamp"
 
 _NAME = "congestion-webhook"
-_FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 300.0
 _LOOK_EVERY_S = 2.0
 _PAGE = 100
@@ -79,7 +78,7 @@ class AlertDelivery:
         self._webhook = webhook
         self._clock = clock
         self._transport = transport
-        self._failures = 0
+        self._patience = Patience("webhook", log, longest_s=_LONGEST_PAUSE_S)
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -89,11 +88,10 @@ class AlertDelivery:
             while True:
                 try:
                     await self.deliver(client)
-                    self._back()
-                    pause_s = _LOOK_EVERY_S
+                    self._patience.back()
+                    await asyncio.sleep(_LOOK_EVERY_S)
                 except Unavailable as error:
-                    pause_s = self._away(error)
-                await asyncio.sleep(pause_s)
+                    await self._patience.wait_out(error)
 
     async def deliver(self, client: httpx.AsyncClient) -> int:
         """Send everything that waits; return how many alerts were taken.
@@ -136,19 +134,6 @@ class AlertDelivery:
             "central.alert_delivered",
             extra={"mrid": alert.mrid, "revision": alert.revision, "arrival": alert.arrival},
         )
-
-    def _away(self, error: Unavailable) -> float:
-        """Take note of a failure; return how long to wait [s]: doubling, with full jitter."""
-        if not self._failures:
-            log.warning("central.webhook_away", extra={"why": str(error)})
-        bound_s = min(_FIRST_PAUSE_S * 2 ** min(self._failures, 20), _LONGEST_PAUSE_S)
-        self._failures += 1
-        return random.uniform(bound_s / 10, bound_s)  # noqa: S311 -- jitter keeps no secret
-
-    def _back(self) -> None:
-        if self._failures:
-            log.info("central.webhook_back", extra={"tries": self._failures})
-        self._failures = 0
 
 
 def _body(alert: StoredDocument) -> bytes:

@@ -177,28 +177,19 @@ async def test_an_alert_whose_place_could_not_be_noted_is_sent_twice_never_lost(
 async def test_it_says_once_that_nobody_takes_and_once_that_all_is_well(
     receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("central.scd.documents_alerts._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("central.scd.documents_alerts._LONGEST_PAUSE_S", 0.01)
     monkeypatch.setattr("central.scd.documents_alerts._LOOK_EVERY_S", 0.01)
     store = FakeDocuments()
     keep(store, revisions(1))
     receiver.statuses = [503, 503, 503]
     with caplog.at_level("INFO", logger="central"):
         running = asyncio.create_task(delivery(store, receiver.url).run())
-        await until(lambda: "central.webhook_back" in caplog.messages)
+        await until(lambda: "central.back" in caplog.messages)
         keep(store, revisions(2))
         await until(lambda: receiver.revisions == [1, 2])
         running.cancel()
     told = [one for one in caplog.messages if one != "central.alert_delivered"]
-    assert told == ["central.webhook_away", "central.webhook_back"]
-
-
-def test_pauses_grow_with_jitter_up_to_a_bound() -> None:
-    sender = delivery(FakeDocuments(), "http://127.0.0.1:9/")
-    pauses_s = [sender._away(WebhookAway("away")) for _ in range(40)]
-    for place, pause_s in enumerate(pauses_s):
-        bound_s = min(2.0**place, 300.0)
-        assert bound_s / 10 <= pause_s <= bound_s
-    assert len(set(pauses_s)) > 30
+    assert told == ["central.away", "central.back"]
 
 
 async def test_nothing_is_lost_over_a_restart(tmp_path: Path, receiver: Receiver) -> None:
