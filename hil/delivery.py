@@ -1,39 +1,47 @@
-"""The way of field measurements (I-19) to who collects them: kept while the way is blocked."""
+"""The way of field measurements (I-19) to who collects them: signed, kept while it is blocked."""
 
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Protocol
-from uuid import NAMESPACE_URL, uuid5
+from uuid import uuid4
 
 import httpx
 
 from hil.sensors import Sample
-from ledger.errors import CertiflexError, Refused, Unavailable
-
-Document = Mapping[str, Any]
+from ledger import codec
+from ledger.codec.cbor import loads_plain
+from ledger.errors import Refused, Rejected, Unavailable
+from ledger.patience import Patience
+from ledger.signing import SigningKey
 
 MOST_WAITING = 1_000
+MOST_TOGETHER = 100
+DOCUMENT_CONTEXT = b"certiflex/document/v1"
+_VERSION = 1
+_KIND = "field-measurements"
+_CBOR = "application/cbor"
 _QUARTER_MS = 900_000
 _TIMEOUT_S = 10.0
-_ALREADY_THERE = 409
+_THERE = frozenset({"stored", "duplicate"})
+# Refusals that a later try may not meet: too slow, too early, too many.
+_PASSING = frozenset({408, 425, 429})
 _log = logging.getLogger("hil")
 
 
 class Collector(Protocol):
-    """Who takes documents of measurements.
+    """Who takes signed documents of measurements.
 
-    Once `send` has returned, the document is there; after an Unavailable it may be there or not,
-    and sending it again does no harm, because it bears the same mrid.
+    A document answered with nothing is there for good. After an Unavailable each may be there or
+    not, and sending the same bytes again does no harm.
     """
 
-    async def send(self, document: Document) -> None:
-        """Hand over one document.
+    async def send(self, documents: Sequence[bytes]) -> Sequence[str | None]:
+        """Hand over documents; return what stands against each, or nothing if it is there.
 
         Raises:
-            Refused: it was looked at, and will never be taken.
+            Refused: none will ever be taken: who asks may not.
             Unavailable: nobody answers for now.
         """
         ...
@@ -44,34 +52,46 @@ class Collector(Protocol):
 
 
 class HttpCollector:
-    """Documents are posted to a URL as JSON.
+    """The Shared Customer Database, over HTTP.
 
     Args:
-        url: where to.
-        token: bearer token, if one is asked for.
+        url: where it answers.
+        token: bearer token.
     """
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        self._url = url
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+    def __init__(self, url: str, token: str) -> None:
+        self._url = f"{url.rstrip('/')}/v1/{_KIND}"
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": _CBOR}
         self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, headers=headers)
 
-    async def send(self, document: Document) -> None:
-        """Post one document; one that is there already is not told twice."""
+    async def send(self, documents: Sequence[bytes]) -> Sequence[str | None]:
+        """Post documents together."""
         try:
-            answer = await self._client.post(self._url, json=document)
+            answer = await self._client.post(self._url, content=codec.encode(list(documents)))
         except httpx.HTTPError as error:
             raise Unavailable(
                 f"no collector answers ({type(error).__name__})",
                 where=self._url,
                 remedy="start it, or change plant.sensors.url",
             ) from error
-        if answer.is_success or answer.status_code == _ALREADY_THERE:
-            return
+        if answer.is_success:
+            return self._judged(answer.content, len(documents))
         what = f"the collector answered {answer.status_code}"
-        if answer.is_client_error and answer.status_code not in {408, 425, 429}:
-            raise Refused(f"{what}: {answer.text[:200]}", where=self._url, reason="refused")
+        if answer.is_client_error and answer.status_code not in _PASSING:
+            raise Refused(f"{what}: {answer.text[:200]}", where=self._url)
         raise Unavailable(what, where=self._url)
+
+    def _judged(self, content: bytes, count: int) -> list[str | None]:
+        try:
+            told = loads_plain(content)
+            judged = [
+                None if outcome in _THERE else str(reason or outcome) for _, outcome, reason in told
+            ]
+        except (Rejected, TypeError, ValueError) as error:
+            raise Unavailable("something else than a collector answers", where=self._url) from error
+        if len(judged) != count:
+            raise Unavailable("something else than a collector answers", where=self._url)
+        return judged
 
     async def close(self) -> None:
         """Close the connections."""
@@ -86,9 +106,9 @@ class Delivery:
     """
 
     def __init__(self, collector: Collector) -> None:
+        self.patience = Patience("collector", _log)
         self._collector = collector
-        self._waiting: deque[Document] = deque()
-        self._away = False
+        self._waiting: deque[bytes] = deque()
         self.sent = 0
         self.refused = 0
         self.given_up = 0
@@ -97,8 +117,8 @@ class Delivery:
         """Return how many documents wait."""
         return len(self._waiting)
 
-    def put(self, document: Document) -> None:
-        """Let a document wait for its turn."""
+    def put(self, document: bytes) -> None:
+        """Let a signed document wait for its turn."""
         if len(self._waiting) == MOST_WAITING:
             self._waiting.popleft()
             self.given_up += 1
@@ -107,83 +127,79 @@ class Delivery:
     async def drain(self) -> None:
         """Send what waits until nothing does, or until the collector is away."""
         while self._waiting:
-            document = self._waiting[0]
+            batch = list(islice(self._waiting, MOST_TOGETHER))
             try:
-                await self._collector.send(document)
+                judged = await self._collector.send(batch)
             except Unavailable as error:
-                self._told_away(error)
+                self.patience.away(error)
                 return
             except Refused as error:
-                self.refused += 1
-                _log.warning("hil.measurement_refused", extra={"why": error.what})
-            else:
-                self.sent += 1
-            self._told_back()
-            # While it was sent, a full queue may have given it up already.
-            if self._waiting and self._waiting[0] is document:
-                self._waiting.popleft()
+                judged = [str(error)] * len(batch)
+            self.patience.back()
+            self._settle(batch, judged)
+
+    def _settle(self, batch: Sequence[bytes], judged: Sequence[str | None]) -> None:
+        """Take what was judged out of the queue; a full one may have given some up meanwhile."""
+        done = set(batch)
+        while self._waiting and self._waiting[0] in done:
+            self._waiting.popleft()
+        against = [why for why in judged if why is not None]
+        self.sent += len(judged) - len(against)
+        self.refused += len(against)
+        if against:
+            told = {"documents": len(against), "why": against[0]}
+            _log.warning("hil.measurements_refused", extra=told)
 
     async def close(self) -> None:
         """Let go of the collector."""
         await self._collector.close()
 
-    def _told_away(self, error: CertiflexError) -> None:
-        if not self._away:
-            _log.warning("hil.collector_away", extra={"why": str(error)})
-        self._away = True
 
-    def _told_back(self) -> None:
-        if self._away:
-            _log.info("hil.collector_back", extra={"waiting": len(self._waiting)})
-        self._away = False
+def signed_measurements(
+    samples: Sequence[Sample],
+    positions: Mapping[str, bool],
+    *,
+    unix_ms: int,
+    sender: str,
+    receiver: str,
+    key: SigningKey,
+) -> bytes:
+    """Return what the sensors said at one instant as one signed I-19 document.
 
+    Written from the description of its canonical bytes, not with the collector's code.
 
-def measurements(samples: Sequence[Sample], *, sender: str, unix_ms: int) -> Document:
-    """Return what the sensors said at one instant as one I-19 document.
-
-    Written from the description of the route's document, not with the collector's code.
+    Args:
+        samples: what was measured, all at this instant or before, in its quarter-hour.
+        positions: whether each switch whose position is known without a sensor is closed.
+        unix_ms: the instant.
+        sender: the party that signs.
+        receiver: the party that it is for.
+        key: the sender's.
     """
-    ordered = sorted(samples, key=lambda sample: (sample.sensor, sample.at_ms))
-    start_ms = min((one.at_ms for one in ordered), default=unix_ms) // _QUARTER_MS * _QUARTER_MS
-    end_ms = (unix_ms // _QUARTER_MS + 1) * _QUARTER_MS
-    return {
-        "schema": "certiflex/field-measurements/v1",
-        "ii": "I-19",
-        "mrid": str(uuid5(NAMESPACE_URL, f"certiflex:hil:{sender}:{unix_ms}")),
-        "revision": 1,
-        "created_at": rfc3339(unix_ms),
-        "sender": sender,
-        "receiver": "dso",
-        "validity": {"start_at": rfc3339(start_ms), "end_at": rfc3339(end_ms)},
-        "sensors": [_sensor(sample) for sample in ordered],
-        "breakers": [
-            {
-                "breaker": sample.sensor,
-                "measured_at": rfc3339(sample.at_ms),
-                "state": "closed" if sample.closed else "open",
-            }
-            for sample in ordered
-            if sample.closed is not None
+    start_ms = unix_ms // _QUARTER_MS * _QUARTER_MS
+    known = {one.sensor: one.closed for one in samples if one.closed is not None}
+    document = [
+        _VERSION,
+        _KIND,
+        str(uuid4()),
+        1,
+        unix_ms,
+        sender,
+        receiver,
+        [start_ms, start_ms + _QUARTER_MS],
+        [_sensor(sample) for sample in sorted(samples, key=lambda one: one.sensor)],
+        [
+            [name, unix_ms, "closed" if closed else "open"]
+            for name, closed in sorted({**positions, **known}.items())
         ],
-    }
+    ]
+    return key.sign(codec.encode(document), DOCUMENT_CONTEXT)
 
 
-def _sensor(sample: Sample) -> Mapping[str, Any]:
-    return {
-        "sensor": sample.sensor,
-        "measured_at": rfc3339(sample.at_ms),
-        "phases": [
-            {"phase": name, **asdict(phase)}
-            for name, phase in zip("abc", sample.phases, strict=True)
-        ],
-        "voltage_sigma_mv": sample.voltage_sigma_mv,
-        "current_sigma_ma": sample.current_sigma_ma,
-        "power_sigma_w": sample.power_sigma_va,
-        "reactive_power_sigma_var": sample.power_sigma_va,
-    }
-
-
-def rfc3339(unix_ms: int) -> str:
-    """Return an instant as text, in UTC."""
-    at = datetime.fromtimestamp(unix_ms / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _sensor(sample: Sample) -> list[Any]:
+    phases = [
+        [name, one.voltage_mv, one.current_ma, one.power_w, one.reactive_power_var]
+        for name, one in zip("abc", sample.phases, strict=True)
+    ]
+    sigmas = [sample.voltage_sigma_mv, sample.current_sigma_ma]
+    return [sample.sensor, sample.at_ms, phases, *sigmas, *[sample.power_sigma_va] * 2]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hil.config import address_of
-from hil.delivery import Collector, Delivery, HttpCollector, measurements
+from hil.delivery import Collector, Delivery, HttpCollector, signed_measurements
 from hil.feeder.description import CIGRE, read_description
 from hil.http_server import HttpServer
 from hil.plant import Plant
@@ -22,8 +22,8 @@ from hil.scada import Scada
 from hil.sensors import FieldSensor, Sample, SensorFault
 from ledger.errors import Rejected
 from ledger.facts.clock import Clock
+from ledger.signing import SigningKey
 
-SENDER = "field"
 _log = logging.getLogger("hil")
 
 
@@ -36,6 +36,7 @@ class Field:
         origin_ms: the instant that events and faults count from.
         weather_seed: the sky over the district.
         collector: who takes the measurements; by default whom the settings name, or nobody.
+        key: signs them; by default the key that the settings name.
 
     Raises:
         Rejected: an event or a fault names a device that is not there.
@@ -50,6 +51,7 @@ class Field:
         origin_ms: int,
         weather_seed: int = 0,
         collector: Collector | None = None,
+        key: SigningKey | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -74,6 +76,7 @@ class Field:
             tap_ms=round(settings.tap_s * 1000),
             switch_ms=round(settings.switch_s * 1000),
         )
+        self._key = key or (SigningKey.load(settings.sensors.key) if settings.sensors.key else None)
         found = collector or _collector(settings.sensors)
         self.delivery = Delivery(found) if found is not None else None
         self._undelivered = asyncio.Event()
@@ -143,17 +146,29 @@ class Field:
         closed = self.plant.state.closed
         taken = (one.sample(self.plant.flow, closed, unix_ms) for one in self.sensors.values())
         samples = [sample for sample in taken if sample is not None]
-        if self.delivery is not None and samples:
-            self.delivery.put(measurements(samples, sender=SENDER, unix_ms=unix_ms))
+        if self.delivery is not None and self._key is not None and samples:
+            watched = {place.name for place in self.plant.network.sensors}
+            document = signed_measurements(
+                samples,
+                {name: shut for name, shut in closed.items() if name not in watched},
+                unix_ms=unix_ms,
+                sender=self._settings.sensors.sender,
+                receiver=self._settings.sensors.receiver,
+                key=self._key,
+            )
+            self.delivery.put(document)
             self._undelivered.set()
         return samples
 
     async def _deliver(self, delivery: Delivery) -> None:
-        """Deliver what was measured; what could not be delivered goes with the next."""
+        """Deliver what is measured, again and again while nobody takes it."""
         while True:
             await self._undelivered.wait()
             self._undelivered.clear()
             await delivery.drain()
+            while delivery.patience.is_away:
+                await delivery.patience.pause()
+                await delivery.drain()
 
     def command(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the answer to a control request about the plant.
@@ -258,10 +273,8 @@ def _fault_of(settings: SensorFaultSettings, origin_ms: int) -> SensorFault:
 
 
 def _collector(settings: SensorSettings) -> Collector | None:
-    if settings.url is None:
+    if settings.url is None or settings.token is None:
         return None
-    if settings.token is None:
-        return HttpCollector(settings.url)
     try:
         token = settings.token.read_text(encoding="utf-8").strip()
     except OSError as error:

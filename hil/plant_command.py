@@ -8,6 +8,8 @@ from typing import Any
 from hil.config import read_bench_file
 from hil.plant_file import COUNTED, DEFAULT_SIZE_PCT, Action, SensorFaultKind
 from ledger import command
+from ledger.errors import Rejected
+from ledger.signing import SigningKey
 
 Request = Mapping[str, Any]
 Ask = Callable[[argparse.Namespace, Request], Mapping[str, Any] | None]
@@ -31,6 +33,7 @@ def add_verbs(
     made = verbs.add_parser("plant", help="ask and rule the plant of a running bench")
     inner = made.add_subparsers(metavar="COMMAND", required=True)
     command.subcommand(inner, "state", "tell where everything stands", _state(ask))
+    command.subcommand(inner, "key", "make the sensors' key if there is none, and show it", _key)
     pods = command.subcommand(inner, "pods", "list the points of delivery of a network", _pods)
     pods.add_argument("network", type=Path, nargs="?", metavar="NETWORK", help="network file")
     for action, purpose in _PURPOSES.items():
@@ -110,6 +113,28 @@ def _plain(value: object) -> str:
             return "-"
         case _:
             return str(value)
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    """Show the public key that the collector must know of the sensors' documents."""
+    if arguments.config is None:
+        raise Rejected(
+            "no bench file is named", where="command line", remedy="name it with -c FILE"
+        )
+    plant = read_bench_file(arguments.config).value.plant
+    if plant is None or plant.sensors.key is None:
+        raise Rejected(
+            "the sensors have no key", where=str(arguments.config), remedy="set plant.sensors.key"
+        )
+    if not plant.sensors.key.exists() and not arguments.dry_run:
+        SigningKey.generate().save(plant.sensors.key)
+    public = SigningKey.load(plant.sensors.key).public.encode().hex()
+    told = {"party": plant.sensors.sender, "key": public}
+    if arguments.json:
+        command.show(told, "hil-key")
+    else:
+        print(f"{told['party']} {public}")  # noqa: T201 -- a command's data
+    return command.Exit.OK
 
 
 def _pods(arguments: argparse.Namespace) -> int:

@@ -64,8 +64,11 @@ class SensorSettings:
     """Where and how often the field sensors tell what they measure.
 
     Args:
-        url: where documents are posted; without it the sensors only measure.
+        url: the Shared Customer Database they tell it to; without it the sensors only measure.
         token: file with the bearer token.
+        key: file with the key that signs their documents, as `hil plant key` makes it.
+        sender: the party that the documents come from, whom token and key stand for.
+        receiver: the party that they are for.
         every_s: pause between two samples of each sensor.
         class_pct: accuracy class of voltages; currents have twice that.
         fault: their faults.
@@ -73,6 +76,9 @@ class SensorSettings:
 
     url: str | None = None
     token: Path | None = None
+    key: Path | None = None
+    sender: str = "field"
+    receiver: str = "dso"
     every_s: float = 60.0
     class_pct: float = 0.5
     fault: tuple[SensorFaultSettings, ...] = ()
@@ -83,7 +89,9 @@ class SensorSettings:
         if self.class_pct < 0:
             raise ValueError(f"class_pct must be 0 or more, not {self.class_pct}")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"expected url as http://HOST:PORT/…, found {self.url!r}")
+            raise ValueError(f"expected url as http://HOST:PORT, found {self.url!r}")
+        if self.url is not None and (self.token is None or self.key is None):
+            raise ValueError("who has a url needs a token and a key as well")
 
 
 @dataclass(frozen=True, slots=True)

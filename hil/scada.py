@@ -16,11 +16,10 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from hil.delivery import rfc3339
 from hil.feeder.flow import Unsolvable
 from hil.feeder.network import State
 from hil.http_server import Answer, problem
@@ -320,3 +319,9 @@ def _instant(entry: Mapping[str, Any], name: str) -> int:
     if at.tzinfo is None:
         raise ValueError(f"expected an offset in {name}, found {entry[name]!r}")
     return round(at.timestamp() * 1000)
+
+
+def rfc3339(unix_ms: int) -> str:
+    """Return an instant as text, in UTC."""
+    at = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

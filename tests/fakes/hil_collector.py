@@ -1,14 +1,22 @@
-"""A collector of measurements that fails in pairs: a document is lost, or kept though it failed."""
+"""A collector of measurements that fails in pairs: documents are lost, or kept though it failed.
 
-import json
+It judges with the reader of the Shared Customer Database, which the bench shares no code with.
+"""
+
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Self
 
-from ledger.errors import Refused, Unavailable
+from central.documents.encoding import document_hash, opened, verify
+from central.documents.measurement import FieldMeasurements
+from ledger import codec
+from ledger.errors import Refused, Rejected, Unavailable
+from ledger.signing import SigningKey
+
+KEY = SigningKey.generate("EdDSA")
 
 
 class Failure(Enum):
@@ -21,33 +29,46 @@ class Failure(Enum):
 
 @dataclass
 class FakeCollector:
-    """Keeps documents by their mrid, and complains about one mrid with two contents."""
+    """Keeps documents by their hash, in the order of their arrival; refuses what is none."""
 
-    kept: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    kept: dict[bytes, FieldMeasurements] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     calls: int = 0
     closed: bool = False
 
-    async def send(self, document: Mapping[str, Any]) -> None:
+    async def send(self, documents: Sequence[bytes]) -> Sequence[str | None]:
         self.calls += 1
         failure = self.failures.pop(0) if self.failures else None
         if failure is Failure.REFUSED:
-            raise Refused("no such sensor")
-        if failure is not Failure.LOST:
-            self.keep(document)
-        if failure is not None:
+            raise Refused("this token may not")
+        if failure is Failure.LOST:
             raise Unavailable("away")
+        judged = self.judged(documents)
+        if failure is Failure.KEPT:
+            raise Unavailable("away")
+        return judged
 
-    def keep(self, document: Mapping[str, Any]) -> None:
-        known = self.kept.setdefault(document["mrid"], document)
-        assert known == document, "one mrid stands for two documents"
+    def judged(self, documents: Sequence[bytes]) -> list[str | None]:
+        """Keep what is a document signed by the key of the tests; return what stands against it."""
+        return [self._judged(signed) for signed in documents]
+
+    def _judged(self, signed: bytes) -> str | None:
+        try:
+            document, encoded = opened(signed)
+            verify(signed, KEY.public)
+        except Rejected as error:
+            return error.reason
+        if not isinstance(document, FieldMeasurements):
+            return "wrong_ii"
+        self.kept.setdefault(document_hash(encoded), document)
+        return None
 
     async def close(self) -> None:
         self.closed = True
 
 
 class CollectorServer:
-    """The fake behind real HTTP; `status` of a failure is the server's to choose."""
+    """The fake behind the route of the Shared Customer Database."""
 
     def __init__(self, behind: FakeCollector, *, token: str) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(behind, token))
@@ -55,7 +76,7 @@ class CollectorServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/v1/documents"
+        return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -71,24 +92,28 @@ def _handler(behind: FakeCollector, token: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             behind.calls += 1
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            documents = codec.decode(self.rfile.read(int(self.headers["Content-Length"])))
             failure = behind.failures.pop(0) if behind.failures else None
             if self.headers["Authorization"] != f"Bearer {token}":
                 return self._end(401)
-            if failure is Failure.REFUSED:
-                return self._end(422)
-            if failure is not Failure.LOST:
-                behind.keep(json.loads(body))
+            asked = self.path, self.headers["Content-Type"]
+            if asked != ("/v1/field-measurements", "application/cbor"):
+                return self._end(404)
+            if failure in {Failure.REFUSED, Failure.LOST}:
+                return self._end(403 if failure is Failure.REFUSED else 503)
+            judged = behind.judged(documents)
             if failure is Failure.KEPT:
-                # The document is there, and the answer never comes.
+                # The documents are there, and the answer never comes.
                 self.close_connection = True
                 return None
-            return self._end(503 if failure is Failure.LOST else 201)
+            told = [[b"", "rejected", why] if why else [b"", "stored", ""] for why in judged]
+            return self._end(200, codec.encode(told))
 
-        def _end(self, status: int) -> None:
+        def _end(self, status: int, body: bytes = b"") -> None:
             self.send_response(status)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from hil.__main__ import main
-from tests.fakes.hil_collector import CollectorServer, FakeCollector
+from tests.fakes.hil_collector import KEY, CollectorServer, FakeCollector
 from tests.hil.benches import bench_process
 from tests.servers import free_port
 
@@ -53,6 +53,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     origin_ms = int(time.time() * 1000)
     collector = FakeCollector()
     (tmp_path / "token").write_text("let me in\n")
+    KEY.save(tmp_path / "key")
     with CollectorServer(collector, token="let me in") as server:
         file = tmp_path / "bench.toml"
         file.write_text(
@@ -69,6 +70,7 @@ source_wander_pct = 0.0
 [plant.sensors]
 url = "{server.url}"
 token = "token"
+key = "key"
 every_s = 20
 """
             + "".join(
@@ -143,9 +145,9 @@ def test_measurements_arrive_at_the_collector(
     fresh: list[Any] = []
     while len(fresh) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
-        fresh = [d for mrid, d in served.collector.kept.items() if mrid not in seen_before]
+        fresh = [d for name, d in served.collector.kept.items() if name not in seen_before]
     assert len(fresh) >= 2
-    names = {sensor["sensor"] for sensor in fresh[-1]["sensors"]}
+    names = {reading.sensor for reading in fresh[-1].sensors}
     assert "VC-MV-3" not in names
     assert {"VC-MV-4", "LV3G-8"} <= names
     capsys.readouterr()

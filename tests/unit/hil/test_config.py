@@ -160,8 +160,9 @@ action = "out"
 device = "L-3-4"
 
 [plant.sensors]
-url = "http://127.0.0.1:8000/v1/documents"
+url = "http://127.0.0.1:8000"
 token = "field.token"
+key = "field.key"
 
 [[plant.sensors.fault]]
 sensor = "VC-MV-3"

@@ -20,7 +20,7 @@ from hil.plant_file import (
 )
 from ledger.configuration import Misconfigured
 from ledger.errors import Rejected
-from tests.fakes.hil_collector import Failure, FakeCollector
+from tests.fakes.hil_collector import KEY, Failure, FakeCollector
 from tests.hil.benches import NOON_MS, HandClock, eventually
 
 
@@ -30,7 +30,9 @@ class Room:
     def __init__(self, settings: PlantSettings) -> None:
         self.clock = HandClock()
         self.collector = FakeCollector()
-        self.field = Field(settings, self.clock, origin_ms=NOON_MS, collector=self.collector)
+        self.field = Field(
+            settings, self.clock, origin_ms=NOON_MS, collector=self.collector, key=KEY
+        )
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:
@@ -97,19 +99,18 @@ async def test_sensors_measure_and_their_documents_arrive() -> None:
         await room.pass_(21)
         await eventually(lambda: len(room.collector.kept) == 2)
     first, second = room.collector.kept.values()
-    assert first["ii"] == "I-19"
-    assert len(first["sensors"]) == 12
-    assert first["created_at"] < second["created_at"]
+    assert len(first.sensors) == 12
+    assert {"S1", "S2", "S3", "LV3G-3"} <= {one.breaker for one in first.breakers}
+    assert (first.created_ms, second.created_ms) == (NOON_MS + 10_000, NOON_MS + 20_000)
 
 
-async def test_what_could_not_be_delivered_goes_with_the_next() -> None:
+async def test_what_could_not_be_delivered_is_tried_again() -> None:
     room = Room(PlantSettings(sensors=SensorSettings(every_s=10.0)))
-    room.collector.failures = [Failure.LOST]
+    room.collector.failures = [Failure.LOST, Failure.KEPT]
     async with room.living():
         await room.pass_(11)
-        assert not room.collector.kept
-        await room.pass_(10)
-        await eventually(lambda: len(room.collector.kept) == 2)
+        await eventually(lambda: room.collector.calls == 3)
+        assert len(room.collector.kept) == 1
 
 
 async def test_a_scripted_fault_of_a_sensor_is_kept() -> None:
@@ -189,8 +190,11 @@ def test_without_a_collector_sensors_only_measure(tmp_path: Path) -> None:
     alone = Field(PlantSettings(), HandClock(), origin_ms=NOON_MS)
     assert alone.delivery is None
     assert alone.scada_port is None
-    token = tmp_path / "token"
-    settings = SensorSettings(url="http://127.0.0.1:9/v1/documents", token=token)
+    token, key = tmp_path / "token", tmp_path / "key"
+    settings = SensorSettings(url="http://127.0.0.1:9", token=token, key=key)
+    with pytest.raises(Rejected, match="key"):
+        Field(PlantSettings(sensors=settings), HandClock(), origin_ms=NOON_MS)
+    KEY.save(key)
     with pytest.raises(Rejected, match="the token cannot be read"):
         Field(PlantSettings(sensors=settings), HandClock(), origin_ms=NOON_MS)
 

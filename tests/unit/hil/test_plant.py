@@ -109,6 +109,7 @@ def test_a_line_out_darkens_what_is_behind_and_a_switch_brings_it_back() -> None
         (Action.TAP, "TR-1", 10, "out_of_range"),
         (Action.TAP, "TS-3", -3, "out_of_range"),
         (Action.CAPACITOR, "C", 1, "unknown_device"),
+        (Action.CAPACITOR, "CB-9", 4, "out_of_range"),
     ],
 )
 def test_what_is_impossible_is_refused(

@@ -11,6 +11,7 @@ from hil.config import BenchFile
 from hil.feeder.customers import customers_of
 from hil.feeder.description import CIGRE, read_description
 from ledger.configuration import schema
+from ledger.signing import SigningKey
 from tests.unit.hil.test_main import written
 
 asked: list[Any] = []
@@ -105,3 +106,21 @@ def test_the_schema_of_bench_files_is_told(capsys: pytest.CaptureFixture[str]) -
     told = json.loads(capsys.readouterr().out)
     assert told == json.loads(json.dumps(schema(BenchFile)))
     assert "every_s" in told["properties"]["plant"]["properties"]
+
+
+def test_the_key_is_made_once_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path)
+    assert main(["plant", "key", "-c", file]) == 2
+    assert "set plant.sensors.key" in capsys.readouterr().err
+    with Path(file).open("a") as more:
+        more.write('[plant.sensors]\nkey = "field.key"\nsender = "sensors-1"\n')
+    told = []
+    for _ in range(2):
+        assert main(["plant", "key", "-c", file]) == 0
+        told.append(capsys.readouterr().out)
+    public = SigningKey.load(tmp_path / "field.key").public.encode().hex()
+    assert told == [f"sensors-1 {public}\n"] * 2
+    assert main(["plant", "key", "-c", file, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["key"] == public
+    assert main(["plant", "key"]) == 2
+    assert "no bench file is named" in capsys.readouterr().err

@@ -31,6 +31,7 @@ def test_a_fault_ends_after_it_starts() -> None:
         ({"every_s": 0.0}, "every_s must be above 0"),
         ({"class_pct": -1.0}, "class_pct must be 0 or more"),
         ({"url": "ftp://there"}, "expected url as http"),
+        ({"url": "http://there"}, "needs a token and a key as well"),
     ],
 )
 def test_wrong_sensor_settings_are_told(wrong: dict[str, object], told: str) -> None:
