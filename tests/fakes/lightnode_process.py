@@ -37,11 +37,20 @@ class NodeProcess:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
-    async def start(self) -> None:
+    @property
+    def notes(self) -> Path:
+        """Where a process that dies at a point notes what was promised to be durable."""
+        return self.folder / "notes"
+
+    async def start(self, *, dies: tuple[str, int] | None = None) -> None:
+        """Start the program, or the one that dies at the n-th passing of a point."""
         self.starts += 1
+        program = ["lightnode"]
+        if dies:
+            program = ["tests.fakes.lightnode_dying", dies[0], str(dies[1]), str(self.notes)]
         with (self.folder / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "lightnode", "run", "-v", "-c", str(self.config),
+                sys.executable, "-m", *program, "run", "-v", "-c", str(self.config),
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **self.environment},
             )  # fmt: skip
@@ -110,11 +119,16 @@ def enrolled(folder: Path, *, window_s: int = 60) -> Gateway:
 
 @contextlib.asynccontextmanager
 async def surrounded(
-    folder: Path, broker_port: int, *, rate: float = RATE, device: Device | None = None
+    folder: Path,
+    broker_port: int,
+    *,
+    rate: float = RATE,
+    device: Device | None = None,
+    window_s: int = 60,
 ) -> AsyncIterator[Surroundings]:
     """Yield a node that is not started yet; whatever runs at the end is killed."""
     meter = device or Device()
-    gateway = enrolled(folder)
+    gateway = enrolled(folder, window_s=window_s)
     async with listening(meter) as port:
         config = write_config(
             folder, meter=f"tcp://127.0.0.1:{port}", broker_port=broker_port, rate=rate

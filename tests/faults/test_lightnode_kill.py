@@ -1,12 +1,18 @@
 """kill -9 of node and broker, again and again: nothing promised is lost, nothing comes twice."""
 
 import asyncio
+import hashlib
 import random
+import signal
+import time
 from pathlib import Path
+from statistics import median
 
 import pytest
 
-from ledger.facts.record import Boot, GapCause
+from ledger.codec import encode_record
+from ledger.facts.record import Boot, GapCause, Record
+from tests.fakes.lightnode_dying import POINTS
 from tests.fakes.lightnode_process import NodeProcess, surrounded
 from tests.servers import Mosquitto
 
@@ -47,6 +53,48 @@ async def test_a_node_killed_forty_times_loses_nothing(
     assert set(judge.gap_slots()) == {GapCause.PROCESS_DOWN}
     assert len(judge.readings()) > 30
     assert "Traceback" not in around.node.log
+
+
+async def test_a_node_killed_at_every_point_loses_nothing(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    async with (
+        surrounded(tmp_path, mosquitto.port, rate=10.0, window_s=4) as around,
+        around.gateway.connected(mosquitto.port),
+    ):
+        node = around.node
+        begun_s: list[float] = []
+        for nth in (1, 2, 3):
+            for point in POINTS:
+                # A process notes one boot; everything else happens to it again and again.
+                times = 1 if point.endswith("boot") else nth
+                begun_s.append(time.monotonic())
+                await node.start(dies=(point, times))
+                assert await node.ended(30) == -signal.SIGKILL, f"{point} is never passed"
+        await _leave_everything_delivered(node)
+    judge = around.gateway.judge
+    records = judge.records()
+    assert not judge.broken
+    assert set(judge.gap_slots()) == {GapCause.PROCESS_DOWN}
+    assert len(judge.readings()) >= 10
+    delivered = {record.sequence: _digest(record) for record in records}
+    promised = [line.split() for line in node.notes.read_text().splitlines()]
+    assert len(promised) >= 2 * len(POINTS)
+    lost = [number for number, digest, _ in promised if delivered.get(int(number)) != digest]
+    assert not lost, "DURABLE"
+    assert median(_waits_s(begun_s, [float(at_s) for *_, at_s in promised])) <= 5.0
+    assert judge.copies >= 3, "what was sent, and not known to be, was sent again"
+    assert "Traceback" not in node.log
+
+
+def _waits_s(begun_s: list[float], stored_s: list[float]) -> list[float]:
+    """Return for each start how long the first record after it took to be stored."""
+    first_s = [min((at_s for at_s in stored_s if at_s > start_s), default=0) for start_s in begun_s]
+    return [at_s - start_s for start_s, at_s in zip(begun_s, first_s, strict=True) if at_s]
+
+
+def _digest(record: Record) -> str:
+    return hashlib.sha256(encode_record(record)).hexdigest()
 
 
 @pytest.mark.parametrize("wiped", ["kept", "wiped"])
