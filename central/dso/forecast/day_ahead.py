@@ -17,8 +17,6 @@ from central.dso.forecast.result import Band, Forecast, Provenance
 from central.dso.forecast.weather import Weather
 from ledger.facts.interval import Interval
 
-_SLOTS_IN_HOUR = SLOTS // HOURS
-
 
 def day_ahead(
     history: History,
@@ -58,19 +56,20 @@ def day_ahead(
         counted = None if fit.counted is None else fit.counted.swapaxes(0, 1)
         error_w[:, pods] = hourly_quantiles(fit.residual_w.swapaxes(0, 1), counted, method.levels)
         sums.add(pods, fit.residual_w, fit.counted, fit.scale_w)
-    quantile_w = mean_w + np.repeat(error_w, _SLOTS_IN_HOUR, axis=2)
+    slot = slots(day)
+    hour = slot * HOURS // SLOTS
+    mean_w = mean_w[:, slot]
+    quantile_w = mean_w + error_w[:, :, hour]
     like_their_group(customers, new, mean_w, quantile_w, method.levels)
     scale_w[new] = np.sqrt((mean_w[new] ** 2).mean(axis=1))
     sum_w = sums.sums_w(mean_w)
     sum_error_w = hourly_quantiles(*sums.residuals(scale_w), method.levels)
-    sum_quantile_w = sum_w + np.repeat(sum_error_w, _SLOTS_IN_HOUR, axis=2)
-    slot = slots(day)
     return Forecast(
         start_ms=day_start_ms(day),
         known_until_ms=gate_ms(day),
         levels=method.levels,
-        of_pods=Band(history.pods, mean_w[:, slot], quantile_w[:, :, slot]),
-        of_feeders=Band(sums.names, sum_w[:, slot], sum_quantile_w[:, :, slot]),
+        of_pods=Band(history.pods, mean_w, quantile_w),
+        of_feeders=Band(sums.names, sum_w, sum_w + sum_error_w[:, :, hour]),
         provenance=Provenance.of(past),
         trained_days=method.trained_days,
         weather_issued_ms=shared.issued_ms,

@@ -128,10 +128,9 @@ def _mean_known(weight: Singles, days: Days) -> tuple[Singles, Booleans | None]:
     sums_w = (weight @ days.power_w.reshape(len(days.power_w), -1)).reshape(shape)
     if days.known is None:
         return sums_w, None
-    share = weight @ days.known.reshape(len(days.known), -1).astype(np.float32)
-    share = share.reshape(shape)
+    share = (weight @ days.known.reshape(len(days.known), -1).astype(np.float32)).reshape(shape)
     founded = share > 0
-    sums_w /= np.where(founded, share, np.float32(1))
+    np.divide(sums_w, share, out=sums_w, where=founded)
     return sums_w, founded
 
 
@@ -173,14 +172,15 @@ def shared_features(weather: Weather | None, span: Span, least_days: int) -> Sha
 
 
 def _sized(departs: Floats, usable: Booleans, span: Span) -> Singles:
-    """Return departures with mean square 1 over the trained days, or 0 if there were none.
+    """Return departures with mean square 1 over the trained days, without those there were none of.
 
     Further than ever in the trained days counts as that far: nobody knows what comes then.
     """
     trained = departs[span.trained]
     size = np.sqrt((trained**2).sum(axis=(0, 1)) / usable[span.trained].sum())
     within = np.clip(departs, trained.min(axis=(0, 1)), trained.max(axis=(0, 1)))
-    return (within / np.where(size > 0, size, 1.0)).astype(np.float32)
+    sized: Singles = (within[:, :, size > 0] / size[size > 0]).astype(np.float32)
+    return sized
 
 
 def _shared(

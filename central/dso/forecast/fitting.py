@@ -98,9 +98,10 @@ def _sums(power_w: Singles, own: Own, shared: Shared, counted: Booleans | None) 
     trained = slice(0, len(power_w))
     columns = shared.columns[trained]
     like, apart = own.like_w[trained], own.apart_w[trained]
-    target = power_w - like
+    target, rows = power_w - like, None
     if counted is not None:
-        target, like, apart = target * counted, like * counted, apart * counted
+        rows = counted.astype(np.float32)
+        target, like, apart = target * rows, like * rows, apart * rows
     width = _OWN + columns.shape[2]
     gram, right = np.empty((power_w.shape[1], width, width)), np.empty((power_w.shape[1], width, 1))
     gram[:, 0, 0], gram[:, 1, 1] = _dot(like, like), _dot(apart, apart)
@@ -109,15 +110,14 @@ def _sums(power_w: Singles, own: Own, shared: Shared, counted: Booleans | None) 
         gram[:, number, _OWN:] = gram[:, _OWN:, number] = _across(own_column, columns)
         right[:, number, 0] = _dot(own_column, target)
     right[:, _OWN:, 0] = _across(target, columns)
-    gram[:, _OWN:, _OWN:], count = _shared_gram(shared, counted)
+    gram[:, _OWN:, _OWN:], count = _shared_gram(shared, rows)
     return Sums(gram, right, count)
 
 
-def _shared_gram(shared: Shared, counted: Booleans | None) -> tuple[Floats, Floats]:
+def _shared_gram(shared: Shared, rows: Singles | None) -> tuple[Floats, Floats]:
     """Return the Gram matrices of the shared columns, and the rows counted: one, or one a POD."""
-    rows = np.ones((len(shared.products), 1, SLOTS), np.float32)
-    if counted is not None:
-        rows = counted.astype(np.float32)
+    if rows is None:
+        rows = np.ones((len(shared.products), 1, SLOTS), np.float32)
     products = _across(rows, shared.products)
     left, right = np.triu_indices(shared.columns.shape[2])
     gram = np.empty((len(products), *shared.columns.shape[2:] * 2))
@@ -140,6 +140,7 @@ def _mean_w(own: Own, shared: Shared, coefficients: Floats) -> Singles:
     single = coefficients.astype(np.float32)
     like, apart = single[:, 0, None], single[:, 1, None]
     mean_w: Singles = np.matmul(single[:, _OWN:], shared.columns.transpose(0, 2, 1))
-    mean_w += own.like_w * (1 + like)
-    mean_w += own.apart_w * apart
+    share_w = np.multiply(own.like_w, 1 + like)
+    mean_w += share_w
+    mean_w += np.multiply(own.apart_w, apart, out=share_w)
     return mean_w

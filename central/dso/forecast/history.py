@@ -19,6 +19,7 @@ Singles = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 Origins = NDArray[np.uint8]
+_COUNTED_AT_ONCE = 64
 
 
 class Origin(IntEnum):
@@ -112,25 +113,28 @@ class Past:
     Args:
         history: all of it.
         interval: what is looked at; it may go beyond the history.
-        counts: quarters of each POD by `Origin`, shape (pods, origins).
+        totals: quarters of all PODs by `Origin`, shape (origins).
+        missing: quarters that each POD lacks, shape (pods).
     """
 
     history: History
     interval: Interval
-    counts: Integers
+    totals: Integers
+    missing: Integers
 
     @classmethod
     def of(cls, history: History, interval: Interval) -> Self:
         """Return the part in an interval; a quarter outside the history is missing."""
         first, end = (max(history.position(ms), 0) for ms in (interval.start_ms, interval.end_ms))
-        counts = np.zeros((len(history.pods), len(Origin)), np.int64)
-        for origin in range(1, len(Origin)):
-            found = [np.count_nonzero(of_pod == origin) for of_pod in history.origin[:, first:end]]
-            counts[:, origin] = found
-        counts[:, Origin.MISSING] = interval.duration_ms // QUARTER_MS - counts.sum(axis=1)
-        return cls(history, interval, counts)
-
-    @property
-    def missing(self) -> Integers:
-        """Return how many quarters each POD lacks, shape (pods)."""
-        return self.counts[:, Origin.MISSING]
+        wanted = interval.duration_ms // QUARTER_MS
+        totals = np.zeros(len(Origin), np.int64)
+        missing = np.zeros(len(history.pods), np.int64)
+        for begin in range(0, len(missing), _COUNTED_AT_ONCE):
+            block = slice(begin, begin + _COUNTED_AT_ONCE)
+            seen = history.origin[block, first:end]
+            totals[1:] += [np.count_nonzero(seen == origin) for origin in range(1, len(Origin))]
+            missing[block] = wanted - seen.shape[1]
+            for pod in np.flatnonzero(seen.min(axis=1, initial=Origin.CERTIFIED) == 0):
+                missing[begin + pod] = wanted - np.count_nonzero(seen[pod])
+        totals[Origin.MISSING] = missing.sum()
+        return cls(history, interval, totals, missing)

@@ -1,4 +1,4 @@
-"""The numbers that a forecast is made with: chosen on one town, measured on others."""
+"""The numbers that a forecast is made with: chosen on two towns, measured on others."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Method:
         Rejected: the levels do not rise between 0 and 1, or a count is not above 0.
     """
 
-    trained_days: int = 28
+    trained_days: int = 21
     earlier_days: int = 14
     least_days: int = 7
     least_weather_days: int = 14

@@ -24,22 +24,20 @@ def hourly_quantiles(
         counted: which residuals there are, same shape; None for all.
         levels: rising, between 0 and 1.
     """
-    by_hour = _by_hour(residual_w)
     if counted is None:
+        by_hour = _by_hour(residual_w)
         by_hour.sort(axis=2)
         return quantiles_of_sorted(by_hour, np.full(by_hour.shape[:2], by_hour.shape[2]), levels)
-    there = _by_hour(counted)
-    by_hour[~there] = np.inf
+    rows, days, slots = counted.shape
+    by_hour = _by_hour(np.where(counted, residual_w, np.float32(np.inf)))
     by_hour.sort(axis=2)
-    count = there.sum(axis=2)
+    count = counted.sum(axis=1).reshape(rows, HOURS, slots // HOURS).sum(axis=2)
     found = quantiles_of_sorted(by_hour, count, levels)
     thin = count < LEAST_RESIDUALS
-    rows = np.flatnonzero(thin.any(axis=1))
-    whole = np.sort(
-        by_hour[rows].reshape(len(rows), 1, by_hour.shape[1] * by_hour.shape[2]), axis=2
-    )
-    pooled = quantiles_of_sorted(whole, count[rows].sum(axis=1, keepdims=True), levels)
-    found[:, rows] = np.where(thin[rows], pooled, found[:, rows])
+    few = np.flatnonzero(thin.any(axis=1))
+    whole = np.sort(by_hour[few].reshape(len(few), 1, days * slots), axis=2)
+    pooled = quantiles_of_sorted(whole, count[few].sum(axis=1, keepdims=True), levels)
+    found[:, few] = np.where(thin[few], pooled, found[:, few])
     return found
 
 

@@ -39,7 +39,7 @@ def reservations(
         total = past.missing[holed].sum()
         said = f"{holed.sum()} PODs lack {total} quarters of the past, which are not guessed"
         yield _about(Reason.GAPS, said, past, holed)
-    if imported := int(past.counts[:, Origin.IMPORTED].sum()):
+    if imported := int(past.totals[Origin.IMPORTED]):
         yield Note(Reason.IMPORTED, f"{imported} quarters are imported, and nobody certifies them")
     if weather is None:
         yield Note(Reason.NO_WEATHER, "no weather was given")

@@ -47,7 +47,7 @@ class Provenance:
     @classmethod
     def of(cls, past: Past) -> Self:
         """Return the counts of what was looked at."""
-        total = past.counts.sum(axis=0).tolist()
+        total = past.totals.tolist()
         return cls(
             certified=total[Origin.CERTIFIED],
             received=total[Origin.RECEIVED],

@@ -42,7 +42,7 @@ def with_origin(history: History, pod: int, first: int, count: int) -> History:
 def test_residuals_are_what_came_less_what_was_said(lived: Town) -> None:
     found = fit_of(lived, lived.history, np.arange(12))
     assert found.counted is None
-    assert (found.row_count == 28 * 96).all()
+    assert (found.row_count == METHOD.trained_days * 96).all()
     day = SPAN.shown[SPAN.trained][9]
     said_w = found.mean_w[9] + found.residual_w[9]
     assert np.allclose(said_w, lived.actual_w(day), atol=0.01)
@@ -63,7 +63,7 @@ def test_a_pod_is_fitted_alone_as_among_others(lived: Town) -> None:
 
 
 def test_a_gap_of_one_pod_changes_nothing_for_the_others(lived: Town) -> None:
-    holed = with_origin(lived.history, 3, 2_000, 1)
+    holed = with_origin(lived.history, 3, 30 * 96 + 50, 1)
     masked = fit_of(lived, holed, np.arange(12))
     plain = fit_of(lived, lived.history, np.arange(12))
     assert masked.counted is not None
@@ -71,7 +71,7 @@ def test_a_gap_of_one_pod_changes_nothing_for_the_others(lived: Town) -> None:
     others = np.delete(np.arange(12), 3)
     assert np.allclose(masked.mean_w[:, others], plain.mean_w[:, others], atol=0.05)
     assert np.allclose(masked.mean_w[-1, 3], plain.mean_w[-1, 3], atol=20)
-    assert masked.row_count[3] == 28 * 96 - 1
+    assert masked.row_count[3] == METHOD.trained_days * 96 - 1
 
 
 def test_what_was_missing_has_no_residual(lived: Town) -> None:

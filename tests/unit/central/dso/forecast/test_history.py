@@ -41,7 +41,7 @@ def test_a_history_starts_on_a_quarter() -> None:
 def test_a_past_is_counted_by_where_it_comes_from() -> None:
     known = history([[0, 1, 2, 3], [3, 3, 3, 3]])
     past = Past.of(known, known.interval)
-    assert past.counts.tolist() == [[1, 1, 1, 1], [0, 0, 0, 4]]
+    assert past.totals.tolist() == [1, 1, 1, 5]
     assert past.missing.tolist() == [1, 0]
     assert set(Origin) == set(range(4))
 
