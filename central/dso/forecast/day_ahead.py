@@ -59,7 +59,8 @@ def day_ahead(
     slot = slots(day)
     hour = slot * HOURS // SLOTS
     mean_w = mean_w[:, slot]
-    quantile_w = mean_w + error_w[:, :, hour]
+    quantile_w = np.take(error_w, hour, axis=2)
+    quantile_w += mean_w
     like_their_group(customers, new, mean_w, quantile_w, method.levels)
     scale_w[new] = np.sqrt((mean_w[new] ** 2).mean(axis=1))
     sum_w = sums.sums_w(mean_w)

@@ -7,6 +7,8 @@ import numpy as np
 from central.dso.forecast.history import Booleans, Customers, Floats
 from ledger.errors import Rejected
 
+_MOST = 500
+
 
 def like_their_group(
     customers: Customers,
@@ -18,8 +20,8 @@ def like_their_group(
     """Write means and quantiles [W] of the new PODs over what stands there.
 
     The mean is that of the group per watt of contract. A quantile is the same quantile of the
-    group's own: a new POD may be any of them, so it is as uncertain as they are diverse. A group
-    of which nobody is known takes those of everybody.
+    group's own: a new POD may be any of them, so it is as uncertain as they are diverse; of a large
+    group some are asked. A group of which nobody is known takes those of everybody.
 
     Args:
         customers: contract and group of each POD.
@@ -43,8 +45,10 @@ def like_their_group(
     for taken, known in _models(customers.group, new):
         given_w, own_w = customers.contract_w[known], customers.contract_w[taken][:, None]
         mean_w[taken] = own_w * (mean_w[known].sum(axis=0) / given_w.sum())
-        for of_level, level in zip(quantile_w, levels, strict=True):
-            of_level[taken] = own_w * np.quantile(of_level[known] / given_w[:, None], level, axis=0)
+        some = np.flatnonzero(known)[:: -(-int(known.sum()) // _MOST)]
+        per_watt = quantile_w[:, some] / customers.contract_w[some][:, None]
+        for of_level, model, level in zip(quantile_w, per_watt, levels, strict=True):
+            of_level[taken] = own_w * np.quantile(model, level, axis=0)
 
 
 def _models(group: tuple[str, ...], new: Booleans) -> Iterator[tuple[Booleans, Booleans]]:
