@@ -5,7 +5,7 @@ quarter of a day, a scenario of it, a tap position tried.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -93,6 +93,14 @@ class Setting:
             _row(self.capacitor_steps, situation),
             source_pu,
         )
+
+    def halves(self) -> tuple["Setting", "Setting"]:
+        """Return what is the same in all situations, and what is given row by row."""
+        fields = ("tap_pos", "closed", "capacitor_steps")
+        given = {name: value for name in fields if (value := getattr(self, name)) is not None}
+        alike: Any = {name: value for name, value in given.items() if value.ndim == 1}
+        apart: Any = {name: value for name, value in given.items() if value.ndim > 1}
+        return Setting(**alike), Setting(**apart, source_pu=self.source_pu)
 
     def update(self, grid: Grid, situations: int) -> "Update":
         """Return what the setting changes in every situation, as the engine takes it."""
@@ -204,14 +212,18 @@ class PowerFlow:
             NotConverged: neither method found a solution for some situation.
         """
         _refuse_gaps(self.grid, drawn_va, setting)
-        update = {**_load_update(drawn_va), **setting.update(self.grid, len(drawn_va))}
+        alike, apart = setting.halves()
+        # Two dimensions: the engine builds its matrices anew for each row of one with switches.
+        once = alike.update(self.grid, 1)
+        update = {**_load_update(drawn_va), **apart.update(self.grid, len(drawn_va))}
         threads = -1 if one_thread else 0
         by_newton = np.full(len(drawn_va), exact)
-        found, failed = self._calculate(update, NEWTON if exact else CURRENT, threads)
+        found, failed = self._calculate([once, update], NEWTON if exact else CURRENT, threads)
         if failed and not exact:
             again = np.array(sorted(failed))
             by_newton[again] = True
-            better, still = self._calculate(_rows_of(update, again), NEWTON, threads)
+            rows = _rows_of(update, again)
+            better, still = self._calculate([once, rows], NEWTON, threads)
             failed = {int(again[row]): why for row, why in still.items()}
             _put(found, better, again)
         if failed and not partial:
@@ -220,11 +232,11 @@ class PowerFlow:
         return _without_rows(flow, np.array(sorted(failed), dtype=np.int64))
 
     def _calculate(
-        self, update: "Update", method: "_Method", threads: int
+        self, updates: Sequence["Update"], method: "_Method", threads: int
     ) -> tuple[dict[Any, Any], dict[int, str]]:
         """Return what the engine found, and why for each situation it could not solve."""
         found = self._model.calculate_power_flow(
-            update_data=update,
+            update_data=[each for each in updates if each],
             calculation_method=method.name,
             error_tolerance=method.tolerance_pu,
             max_iterations=_MOST_ITERATIONS,
@@ -250,7 +262,7 @@ class PowerFlow:
             alone = np.zeros_like(drawn_va[first])
             alone[island] = drawn_va[first, island]
             update = {**_load_update(alone[None]), **alone_setting.update(self.grid, 1)}
-            if self._calculate(update, NEWTON, -1)[1]:
+            if self._calculate([update], NEWTON, -1)[1]:
                 place = names(self.grid.nodes, island, most=3)
                 break
         found = _DEVIATION.search(failed[first])

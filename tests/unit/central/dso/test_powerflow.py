@@ -55,6 +55,23 @@ def test_loading_is_the_greater_current_over_its_rating() -> None:
     assert flow.loading_pct[0, GRID.branch("D-E")] == 0
 
 
+def test_what_holds_for_all_and_what_differs_row_by_row_meet() -> None:
+    taps, closed = np.array([[3, -1], [-2, 0], [5, 2]]), GRID.closed.copy()
+    closed[GRID.branch("A-C")] = True
+    mixed = (
+        Setting(tap_pos=taps, closed=closed, source_pu=np.array([0.98, 1.0, 1.03])),
+        Setting(tap_pos=taps[0], closed=np.stack([closed, GRID.closed, closed])),
+        Setting(tap_pos=taps, capacitor_steps=np.array([2])),
+        Setting(tap_pos=taps[1], closed=closed, capacitor_steps=np.array([[0], [1], [2]])),
+    )
+    flows, drawn_va = PowerFlow(GRID), loads_va(GRID, situations=3)
+    for setting in mixed:
+        u_pu = flows.solve(drawn_va, setting, exact=True).u_pu
+        for row in range(3):
+            verified = setting.of(row).admittance(GRID)
+            assert verified.mismatch_va(u_pu[row], drawn_va[row]).max() < 1.0
+
+
 def test_taps_differ_row_by_row() -> None:
     """A tap of the high side up lowers the voltage by about 1.67 %."""
     taps = np.array([[3, 0], [4, 0], [2, 0]])
