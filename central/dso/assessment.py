@@ -98,10 +98,11 @@ def assess(
     flow = solved(power_flow, expectation, setting)
     found = list(_told(grid, expectation, setting, violations(grid, flow, limits), flow))
     cut_off: list[tuple[str, tuple[str, ...]]] = []
+    dark = _dark(grid, setting)
     for line in _lines_in_service(grid, setting) if outages else ():
         name, out = grid.branches[line].name, without(grid, setting, line)
-        if lost := _lost(grid, setting, out):
-            cut_off.append((name, lost))
+        if lost := _dark(grid, out) - dark:
+            cut_off.append((name, tuple(grid.nodes[node].name for node in sorted(lost))))
         else:
             flow_out = solved(power_flow, expectation, out)
             broken = violations(grid, flow_out, limits)
@@ -175,13 +176,7 @@ def _lines_in_service(grid: Grid, setting: Setting) -> Iterable[int]:
     return (int(line) for line in span.start + np.flatnonzero(closed[:, span].any(axis=0)))
 
 
-def _lost(grid: Grid, setting: Setting, out: Setting) -> tuple[str, ...]:
-    """Return the nodes that are fed under a setting and in some quarter not under another."""
-    before = _dark(grid, setting)
-    return tuple(grid.nodes[node].name for node in sorted(_dark(grid, out) - before))
-
-
 def _dark(grid: Grid, setting: Setting) -> set[int]:
     closed = np.atleast_2d(grid.closed if setting.closed is None else setting.closed)
-    states = np.unique(closed, axis=0)
+    states = np.unique(closed, axis=0) if len(closed) > 1 else closed
     return {int(node) for state in states for node in unfed_nodes(grid, state)}
