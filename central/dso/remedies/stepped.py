@@ -5,6 +5,7 @@ Devices take turns, each planned with the others as they stand, until nothing ge
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -77,19 +78,19 @@ def planned(
     """
     grid = power_flow.grid
     before = _dense(grid, setting, expectation.quarters)
-    plan = before
-    for _ in range(_MOST_SWEEPS):
-        last = plan
-        for device in devices(grid):
-            progress(device.name)
-            cost_eur = _costs_eur(power_flow, expectation, limits, plan, device)
-            start = getattr(before, device.field)[0, device.column]
-            path = cheapest_path(
-                cost_eur, device.moves, first=int(np.searchsorted(device.positions, start))
-            )
-            plan = moved(plan, device, device.positions[path])
-        if _same(plan, last):
+    plan, settled, all_devices = before, 0, devices(grid)
+    for device in islice(cycle(all_devices), _MOST_SWEEPS * len(all_devices)):
+        if settled == len(all_devices):
             break
+        progress(device.name)
+        cost_eur = _costs_eur(power_flow, expectation, limits, plan, device)
+        start = getattr(before, device.field)[0, device.column]
+        path = cheapest_path(
+            cost_eur, device.moves, first=int(np.searchsorted(device.positions, start))
+        )
+        last, plan = plan, moved(plan, device, device.positions[path])
+        # What a device costs depends on the others alone: when one moved, all but it are tried.
+        settled = settled + 1 if _same(plan, last) else 1
     return plan
 
 

@@ -44,6 +44,14 @@ def test_nothing_moves_where_nothing_is_wrong() -> None:
     assert taps(plan(GRID, day(GRID, 100e3, 120e3), moved)) == [2, 2]
 
 
+def test_a_device_is_tried_again_only_when_another_has_moved() -> None:
+    tried: list[str] = []
+    demand = day(GRID, 230e3, -60e3)
+    found = planned(PowerFlow(GRID), demand, Limits.of(GRID), AS_BUILT, progress=tried.append)
+    assert taps(found)[0] != 0
+    assert tried == ["TR"]
+
+
 def test_moves_are_limited() -> None:
     grid = replace(GRID, taps=(TapMeans(GRID.taps[0].branch, cost_eur=1.0, most_moves=1),))
     positions = taps(plan(grid, day(grid, 230e3, -60e3, 230e3, -60e3)))
