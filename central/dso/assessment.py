@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from central.dso.expectation import Expectation, solved
+from central.dso.expectation import Expectation, solved, solved_under
 from central.dso.grid.islands import hops, unfed_nodes
 from central.dso.grid.model import Booleans, Floats, Grid
 from central.dso.limits import Bound, Limits, Margin, Violation, violations
@@ -99,14 +99,18 @@ def assess(
     found = list(_told(grid, expectation, setting, violations(grid, flow, limits), flow))
     cut_off: list[tuple[str, tuple[str, ...]]] = []
     dark = _dark(grid, setting)
+    restorable: list[int] = []
     for line in _lines_in_service(grid, setting) if outages else ():
-        name, out = grid.branches[line].name, without(grid, setting, line)
-        if lost := _dark(grid, out) - dark:
-            cut_off.append((name, tuple(grid.nodes[node].name for node in sorted(lost))))
+        if lost := _dark(grid, without(grid, setting, line)) - dark:
+            names = tuple(grid.nodes[node].name for node in sorted(lost))
+            cut_off.append((grid.branches[line].name, names))
         else:
-            flow_out = solved(power_flow, expectation, out)
-            broken = violations(grid, flow_out, limits)
-            found += _told(grid, expectation, out, broken, flow_out, outage=name)
+            restorable.append(line)
+    outs = [without(grid, setting, line) for line in restorable]
+    flows = solved_under(power_flow, expectation, outs)
+    for line, out, flow_out in zip(restorable, outs, flows, strict=True):
+        broken, name = violations(grid, flow_out, limits), grid.branches[line].name
+        found += _told(grid, expectation, out, broken, flow_out, outage=name)
     return Assessment(expectation, setting, margin, flow, tuple(found), tuple(cut_off))
 
 

@@ -167,6 +167,17 @@ class Flow:
         magnitudes: Floats = np.abs(self.u_pu)
         return magnitudes
 
+    def part(self, rows: slice) -> "Flow":
+        """Return some of the situations."""
+        return Flow(
+            self.u_pu[rows],
+            self.loading_pct[rows],
+            self.from_va[rows],
+            self.source_va[rows],
+            self.by_newton[rows],
+            self.solved[rows],
+        )
+
 
 class PowerFlow:
     """The power flow of one grid, ready to be asked many times.
@@ -213,7 +224,7 @@ class PowerFlow:
         """
         _refuse_gaps(self.grid, drawn_va, setting)
         alike, apart = setting.halves()
-        # Two dimensions: the engine builds its matrices anew for each row of one with switches.
+        # A dimension of its own: rows with switches in them make the engine build all anew.
         once = alike.update(self.grid, 1)
         update = {**_load_update(drawn_va), **apart.update(self.grid, len(drawn_va))}
         threads = -1 if one_thread else 0
@@ -228,8 +239,9 @@ class PowerFlow:
             _put(found, better, again)
         if failed and not partial:
             raise self._explained(drawn_va, setting, failed)
-        flow = _flow(self.grid, found, by_newton)
-        return _without_rows(flow, np.array(sorted(failed), dtype=np.int64))
+        unsolved = np.array(sorted(failed), dtype=np.int64)
+        _clear(found, unsolved)
+        return _without_rows(_flow(self.grid, found, by_newton), unsolved)
 
     def _calculate(
         self, updates: Sequence["Update"], method: "_Method", threads: int
@@ -339,6 +351,13 @@ def _put(found: dict[Any, Any], better: Mapping[Any, Any], rows: Integers) -> No
             found[kind][field][rows] = values
 
 
+def _clear(found: Mapping[Any, Any], rows: Integers) -> None:
+    """Write zeros over what the engine left in rows it could not solve: whatever memory held."""
+    for fields in found.values():
+        for values in fields.values():
+            values[rows] = 0.0
+
+
 def _flow(grid: Grid, found: Mapping[Any, Any], by_newton: Booleans) -> Flow:
     nodes, sources = found[ComponentType.node], found[ComponentType.source]
     situations = len(nodes["u_pu"])
@@ -364,7 +383,7 @@ def _flow(grid: Grid, found: Mapping[Any, Any], by_newton: Booleans) -> Flow:
 
 
 def _without_rows(flow: Flow, rows: Integers) -> Flow:
-    """Blank what the engine left in the rows that it could not solve."""
+    """Blank the rows that have no solution."""
     for values in (flow.u_pu, flow.loading_pct, flow.from_va, flow.source_va):
         values[rows] = np.nan
     flow.solved[rows] = False

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order
 
-from central.dso.expectation import Expectation, solved
+from central.dso.expectation import Expectation, solved, solved_under
 from central.dso.grid.islands import is_radial
 from central.dso.grid.model import Booleans, Floats, Grid, Integers
 from central.dso.limits import Limits, excess_total
@@ -69,11 +69,11 @@ def rearranged(
     made: list[Exchange] = []
     while len(made) < most_exchanges:
         best: tuple[_Worth, Exchange] | None = None
-        for exchange in exchanges(grid, closed):
-            tried = replace(setting, closed=exchanged(closed, exchange))
-            found = _worth(
-                solved(power_flow, expectation, tried, partial=True), expectation, limits
-            )
+        possible = list(exchanges(grid, closed))
+        tried = (replace(setting, closed=exchanged(closed, each)) for each in possible)
+        flows = solved_under(power_flow, expectation, tried, partial=True)
+        for exchange, flow in zip(possible, flows, strict=True):
+            found = _worth(flow, expectation, limits)
             if found.is_better(best[0] if best else worth):
                 best = found, exchange
         if best is None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from central.dso.expectation import every_scenario, expected, solved
-from central.dso.powerflow import PowerFlow, Setting
+from central.dso.expectation import every_scenario, expected, solved, solved_under
+from central.dso.powerflow import NotConverged, PowerFlow, Setting
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.grids import feeder
@@ -59,3 +59,36 @@ def test_what_is_no_expectation_is_refused() -> None:
         Rejected, match=f"{GRID.pods[4]}: scenario mean has no number for quarter 1"
     ):
         expected(GRID, 0, {"mean": broken})
+
+
+@pytest.mark.parametrize("quarters", [1, 3, 12])
+def test_many_settings_are_solved_as_if_each_were_alone(quarters: int) -> None:
+    grid, power_w = feeder(8, rings=2), np.tile(POWER_W, 4)[:, :quarters]
+    both = expected(grid, 0, {"mean": power_w, "high": 2 * power_w})
+    taps = np.arange(quarters)[:, None] % 5
+    states = [grid.closed.copy() for _ in range(2)]
+    states[1][-2:] = True
+    settings = [
+        Setting(tap_pos=shift + taps, closed=closed, source_pu=np.full(quarters, 1.01))
+        for closed in states
+        for shift in (-3, 0, 2)
+    ]
+    power_flow = PowerFlow(grid)
+    together = list(solved_under(power_flow, both, settings))
+    assert len(together) == len(settings)
+    for setting, found in zip(settings, together, strict=True):
+        alone = solved(power_flow, both, setting)
+        assert np.allclose(found.u_pu, alone.u_pu, atol=1e-12)
+        assert np.allclose(found.loading_pct, alone.loading_pct, atol=1e-9)
+
+
+def test_a_setting_that_cannot_carry_the_load_stops_all_or_is_marked() -> None:
+    drawn = expected(GRID, 0, {"mean": np.full((len(GRID.pods), 1), 9e6)})
+    weak = [Setting(source_pu=np.array([pu])) for pu in (2.5, 0.6, 2.4)]
+    power_flow = PowerFlow(GRID)
+    flows = solved_under(power_flow, drawn, weak, partial=True)
+    assert [bool(flow.solved.all()) for flow in flows] == [True, False, True]
+    flows = solved_under(power_flow, drawn, weak)
+    assert next(flows).solved.all()
+    with pytest.raises(NotConverged):
+        next(flows)
