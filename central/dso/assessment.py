@@ -58,6 +58,7 @@ class Assessment:
         margin: what was kept free.
         flow: all situations of normal operation.
         congestions: in normal operation first, then under outages.
+        unfed: nodes that nothing feeds in some quarter, with the switches as they are.
         cut_off: for each line whose loss no switch of this setting makes good, the nodes lost.
     """
 
@@ -66,11 +67,12 @@ class Assessment:
     margin: Margin
     flow: Flow
     congestions: tuple[Congestion, ...]
+    unfed: tuple[str, ...] = ()
     cut_off: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Tell whether every limit holds in normal operation."""
+        """Tell whether every limit holds in normal operation, for whoever is fed."""
         return not any(not found.outage for found in self.congestions)
 
 
@@ -111,7 +113,8 @@ def assess(
     for line, out, flow_out in zip(restorable, outs, flows, strict=True):
         broken, name = violations(grid, flow_out, limits), grid.branches[line].name
         found += _told(grid, expectation, out, broken, flow_out, outage=name)
-    return Assessment(expectation, setting, margin, flow, tuple(found), tuple(cut_off))
+    unfed = tuple(grid.nodes[node].name for node in sorted(dark))
+    return Assessment(expectation, setting, margin, flow, tuple(found), unfed, tuple(cut_off))
 
 
 def without(grid: Grid, setting: Setting, branch: int) -> Setting:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from central.dso.grid.model import Floats, Grid, Phasors
-from central.dso.powerflow import Flow, PowerFlow, Setting
+from central.dso.powerflow import Flow, NotConverged, PowerFlow, Setting
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 
@@ -57,6 +57,10 @@ class Expectation:
     def scenario_of(self, situation: int) -> str:
         """Return the name of a situation's scenario."""
         return self.scenarios[situation // self.quarters]
+
+    def told(self, situation: int) -> str:
+        """Return a situation in words."""
+        return f"quarter {self.quarter_of(situation)} under {self.scenario_of(situation)}"
 
     def interval_of(self, quarter: int) -> Interval:
         """Return when a quarter is."""
@@ -123,10 +127,13 @@ def solved(
         partial: see `PowerFlow.solve`.
 
     Raises:
-        NotConverged: some situation has no solution.
+        NotConverged: some situation has no solution; it names quarter and scenario.
     """
     rows = every_scenario(setting, len(expectation.scenarios))
-    return power_flow.solve(expectation.situations_va, rows, partial=partial)
+    try:
+        return power_flow.solve(expectation.situations_va, rows, partial=partial)
+    except NotConverged as error:
+        raise error.calling(expectation.told) from error
 
 
 def solved_under(

@@ -5,7 +5,7 @@ quarter of a day, a scenario of it, a tap position tried.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,6 +38,7 @@ NEWTON_TOLERANCE_PU = 1e-8
 Array = TypeVar("Array", Integers, Booleans)
 
 _MOST_ITERATIONS = 60
+_MOST_TOLD = 3
 _DEVIATION = re.compile(r"[Mm]ax deviation:? ([0-9.eE+-]+|nan|inf)")
 
 
@@ -48,15 +49,23 @@ class NotConverged(Rejected):
         situations: rows that failed.
         island: names of the nodes where, as far as it could be told.
         deviation_pu: how far the voltages still moved in the last iteration.
+        where: the grid.
+        called: what the rows are; their numbers if not told.
     """
 
     def __init__(
-        self, situations: Integers, *, island: str, deviation_pu: float, where: str
+        self,
+        situations: Integers,
+        *,
+        island: str,
+        deviation_pu: float,
+        where: str,
+        called: Callable[[int], str] = "situation {}".format,
     ) -> None:
-        rows = ", ".join(str(row) for row in situations[:5])
-        more = f" and {len(situations) - 5} more" if len(situations) > 5 else ""  # noqa: PLR2004
+        told = ", ".join(called(int(row)) for row in situations[:_MOST_TOLD])
+        more = f" and {len(situations) - _MOST_TOLD} more" if len(situations) > _MOST_TOLD else ""
         super().__init__(
-            f"no power flow for situation {rows}{more} in the island of {island}: Newton's last "
+            f"no power flow for {told}{more} in the island of {island}: Newton's last "
             f"step was {deviation_pu:.3g} pu",
             where=where,
             remedy="the load is beyond what the grid can carry, or a parameter is wrong: "
@@ -66,6 +75,16 @@ class NotConverged(Rejected):
         self.situations = situations
         self.island = island
         self.deviation_pu = deviation_pu
+
+    def calling(self, called: Callable[[int], str]) -> "NotConverged":
+        """Return the same in the words of who knows what the rows are."""
+        return NotConverged(
+            self.situations,
+            island=self.island,
+            deviation_pu=self.deviation_pu,
+            where=self.where,
+            called=called,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Localisation (I-10), own means (I-11) and the substations' profile (I-12) as documents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ from central.dso.remedies.plan import Move, Plan
 from central.dso.telling.elements import Elements, Envelope, scenario_names
 from ledger.facts.interval import Interval
 
+_MOST_NAMED = 5
+
 
 def congestion_alert(
     grid: Grid, assessed: Assessment, envelope: Envelope, horizon: Horizon, confidence: float
@@ -38,7 +40,8 @@ def congestion_alert(
 
     Args:
         grid: that was assessed.
-        assessed: what was found; lines whose loss cuts customers off are told as unsolved.
+        assessed: what was found; whom nothing feeds, and lines whose loss
+            cuts customers off, are told as unsolved.
         envelope: header.
         horizon: day ahead or real time.
         confidence: the quantile of the forecast that its outer scenarios are, 0 … 1.
@@ -46,13 +49,23 @@ def congestion_alert(
     elements = Elements(grid, assessed.margin)
     found = elements.violations(assessed.congestions)
     validity = _validity(assessed.expectation)
-    cut_off = [
+    unsolved = [
+        Unsolved(
+            start_ms=validity.start_ms,
+            scenario=BASE_CASE,
+            position=None,
+            residual_milli=0,
+            why=f"nothing feeds {_some(assessed.unfed)}",
+        )
+        for _ in assessed.unfed[:1]
+    ]
+    unsolved += [
         Unsolved(
             start_ms=validity.start_ms,
             scenario=f"{BASE_CASE} without {line}",
             position=None,
             residual_milli=0,
-            why=f"no switch that is closed feeds {', '.join(nodes[:5])} then",
+            why=f"no switch that is closed feeds {_some(nodes)} then",
         )
         for line, nodes in assessed.cut_off
     ]
@@ -64,7 +77,7 @@ def congestion_alert(
         violations=found,
         scenarios=scenario_names(assessed.expectation.scenarios),
         confidence_permille=_permille(confidence),
-        unsolved=tuple(sorted(cut_off, key=lambda one: (one.start_ms, one.scenario))),
+        unsolved=tuple(sorted(unsolved, key=lambda one: (one.start_ms, one.scenario))),
     )
 
 
@@ -205,6 +218,11 @@ def _effect(plan: Plan) -> Effect:
 
 def _substations(grid: Grid) -> str:
     return ", ".join(each.name for each in grid.substations)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def _permille(share: float) -> int:

@@ -93,3 +93,11 @@ def test_beyond_all_limits_there_is_no_power_flow_and_it_is_said() -> None:
     with pytest.raises(NotConverged) as told:
         assess(FLOW, drawing(50e3, 50e6), setting=AS_BUILT)
     assert told.value.situations.tolist() == [1]
+
+
+def test_whom_nothing_feeds_is_told_and_has_no_voltage_to_judge() -> None:
+    cut = without(GRID, AS_BUILT, GRID.branch("L9-12"))
+    assessed = assess(FLOW, drawing(50e3), setting=cut)
+    assert assessed.unfed == ("N12", "N13")
+    assert assessed.holds
+    assert assess(FLOW, drawing(50e3)).unfed == ()

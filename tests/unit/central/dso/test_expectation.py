@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from central.dso.expectation import every_scenario, expected, solved, solved_under
-from central.dso.powerflow import NotConverged, PowerFlow, Setting
+from central.dso.powerflow import AS_BUILT, NotConverged, PowerFlow, Setting
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.grids import feeder
@@ -92,3 +92,12 @@ def test_a_setting_that_cannot_carry_the_load_stops_all_or_is_marked() -> None:
     assert next(flows).solved.all()
     with pytest.raises(NotConverged):
         next(flows)
+
+
+def test_what_cannot_be_solved_is_named_by_quarter_and_scenario() -> None:
+    power_w = np.full((len(GRID.pods), 3), 1e5)
+    beyond = power_w.copy()
+    beyond[:, 1] = 50e6
+    unsolvable = expected(GRID, 0, {"mean": power_w, "p95": beyond})
+    with pytest.raises(NotConverged, match="no power flow for quarter 1 under p95 in the island"):
+        solved(PowerFlow(GRID), unsolvable, AS_BUILT)

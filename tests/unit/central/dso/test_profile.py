@@ -62,3 +62,11 @@ def test_a_capacitor_is_in_the_account() -> None:
     without = substation_profile(FLOW, DAY, "after_validation")
     assert found.reactive_var[0, 0] == pytest.approx(without.reactive_var[0, 0] - 1e6, rel=0.1)
     assert np.abs(found.residual_w).max() < 1e-3
+
+
+def test_what_nothing_feeds_is_not_in_the_account() -> None:
+    closed = GRID.closed.copy()
+    closed[int(np.flatnonzero(GRID.branch_to == 11)[0])] = False
+    found = substation_profile(FLOW, DAY, "after_validation", setting=Setting(closed=closed))
+    assert found.power_w[0, 0] == pytest.approx(100e3 * 9 + found.losses_w[0], abs=0.1)
+    assert np.abs(found.residual_w).max() < 1e-3
