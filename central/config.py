@@ -9,6 +9,8 @@ from ledger.facts.clock import ClockSettings
 from ledger.signing import VerifyingKey
 
 _MAX_PORT = 65_535
+_FULL_PCT = 100
+_WIDEST_MARGIN_PU = 0.05
 
 
 def _need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
@@ -103,6 +105,31 @@ class AlertsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DsoConfig:
+    """The DSO Technical Platform: its grid, its inputs, and the terms on which it asks.
+
+    Without `grid` it is the one that the package ships. `weather` is a path or an address.
+    """
+
+    grid: Path | None = None
+    imports: Path = Path("var/dso/imports")
+    weather: str = ""
+    margin_voltage_pu: float = 0.005
+    margin_current_pct: float = 2.0
+    flexible_pct: float = 30.0
+    maximum_price_eur_per_mwh: float = 500.0
+    reliability_pct: float = 90.0
+
+    def __post_init__(self) -> None:
+        """Refuse margins that leave nothing, and shares that are none."""
+        _need(0 <= self.margin_voltage_pu < _WIDEST_MARGIN_PU, "margin_voltage_pu must be 0 … 0.05")
+        _need(0 <= self.margin_current_pct < _FULL_PCT, "margin_current_pct must be 0 … 100")
+        for name in ("flexible_pct", "reliability_pct"):
+            _need(0 < getattr(self, name) <= _FULL_PCT, f"{name} must be above 0, at most 100")
+        _need(self.maximum_price_eur_per_mwh >= 0, "maximum_price_eur_per_mwh must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
 class CentralConfig:
     """Everything that a central process is told.
 
@@ -117,6 +144,7 @@ class CentralConfig:
     api: ApiConfig = ApiConfig()
     clock: ClockSettings = field(default_factory=ClockSettings)
     alerts: AlertsConfig = AlertsConfig()
+    dso: DsoConfig = DsoConfig()
     parties: tuple[PartyConfig, ...] = ()
 
     def __post_init__(self) -> None:

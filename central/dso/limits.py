@@ -123,14 +123,21 @@ def _listed(bound: Bound, where: Booleans, values: Floats, limits: Floats) -> It
         yield Violation(int(situation), bound, int(element), value, limit)
 
 
-def excess_total(flow: Flow, limits: Limits) -> Floats:
-    """Return how far each situation is beyond its limits, summed in pu; 0 where all hold.
+def excess_of(flow: Flow, limits: Limits) -> Floats:
+    """Return how far each limit is exceeded [pu]: low and high of each node, then each branch.
 
-    A branch at 110 % of its rating counts as 0.1; a situation without a solution as inf.
+    A branch at 110 % of its rating counts as 0.1; 0 where a limit holds; shape (situations,
+    nodes + nodes + branches). All of a situation without a solution is inf.
     """
     voltage_pu = flow.voltage_pu
     low = np.where(voltage_pu > 0, limits.low_pu - voltage_pu, 0.0)
     over = (flow.loading_pct - limits.most_pct) / _FULL_PCT
-    parts = (low, voltage_pu - limits.high_pu, over)
-    total: Floats = sum((np.maximum(part, 0.0).sum(axis=1) for part in parts), np.zeros(len(low)))
-    return np.where(flow.solved, total, np.inf)
+    found = np.concatenate([low, voltage_pu - limits.high_pu, over], axis=1)
+    excess: Floats = np.where(flow.solved[:, None], np.maximum(found, 0.0), np.inf)
+    return excess
+
+
+def excess_total(flow: Flow, limits: Limits) -> Floats:
+    """Return how far each situation is beyond its limits, summed [pu]; see `excess_of`."""
+    total: Floats = excess_of(flow, limits).sum(axis=1)
+    return total

@@ -6,11 +6,22 @@ Everything that the platform's sessions share. What is worked out here is handed
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+import numpy as np
+
+from central.documents.configuration import GridConfiguration
+from central.documents.congestion import CongestionAlert
+from central.documents.header import Horizon, Reference
+from central.documents.request import FlexRequest
+from central.documents.substation import SubstationProfile as ProfileDocument
+from central.documents.validation import TechnicalValidation
+from central.dso.assessment import Assessment, assess
+from central.dso.delivering import Taken
+from central.dso.estimation.estimate import Estimate, Estimator
+from central.dso.estimation.measuring import Metered, injections
 from central.dso.expectation import Expectation
 from central.dso.forecast.calendar import day_start_ms, gate_ms
 from central.dso.forecast.day_ahead import day_ahead
@@ -20,11 +31,20 @@ from central.dso.forecast.method import Method
 from central.dso.forecast.result import Forecast
 from central.dso.forecast.weather import Weather
 from central.dso.grid.checking import check
-from central.dso.grid.model import Grid
-from central.dso.limits import Margin
-from central.dso.powerflow import PowerFlow
+from central.dso.grid.model import Floats, Grid, Phasors
+from central.dso.limits import Limits, Margin
+from central.dso.participating import assumed_resources
+from central.dso.powerflow import PowerFlow, Setting
+from central.dso.profile import Stage, substation_profile
+from central.dso.remedies.plan import Plan, plan_own_means
+from central.dso.requesting import Need, size_need
 from central.dso.scenarios import confidence_of, feeders_of, scenario_expectation
 from central.dso.telling.elements import Envelope
+from central.dso.telling.incoming import Heard
+from central.dso.telling.outgoing import congestion_alert, grid_configuration, profile_document
+from central.dso.telling.requests import flex_requests
+from central.dso.telling.verdicts import technical_validation
+from central.dso.validation import Validation, validate
 from central.sessions.history import customers_of
 from ledger.facts.clock import Clock
 from ledger.facts.interval import QUARTER_MS, Interval
@@ -33,6 +53,10 @@ log = logging.getLogger("central")
 
 _MS_PER_DAY = 86_400_000
 _SPARE_DAYS = 2
+_SIGMAS_BETWEEN_OUTER = 3.29  # of a normal distribution, from 5 % to 95 %
+_FULL_PCT = 100.0
+_HOURS_PER_QUARTER = 0.25
+_W_PER_MW = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +70,31 @@ class Parties:
     market: str = "market"
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms the DSO asks for flexibility.
+
+    Args:
+        flexible_pct: share of a contract that is taken to be movable while nobody has offered.
+        maximum_price_eur_per_mwh: the most that is paid.
+        reliability_pct: how sure delivery must be.
+    """
+
+    flexible_pct: float = 30.0
+    maximum_price_eur_per_mwh: float = 500.0
+    reliability_pct: float = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is expected, for which market, and the quantile it is sure to, 0 … 1."""
+
+    horizon: Horizon
+    forecast: Forecast
+    expectation: Expectation
+    sure: float
+
+
 @dataclass(frozen=True)
 class Desk:
     """What the platform's sessions work with.
@@ -56,6 +105,7 @@ class Desk:
         weather: what a service says, None if there is none.
         clock: for the instant that documents are made at.
         margin: kept free of every limit.
+        terms: on which flexibility is asked for.
         parties: names in the documents' headers.
         method: how much past the forecast uses.
         names: makes the documents' identifiers.
@@ -69,6 +119,7 @@ class Desk:
     weather: Weather | None
     clock: Clock
     margin: Margin = field(default_factory=Margin)
+    terms: Terms = field(default_factory=Terms)
     parties: Parties = field(default_factory=Parties)
     method: Method = field(default_factory=Method)
     names: Callable[[], str] = lambda: str(uuid.uuid4())
@@ -111,9 +162,188 @@ class Desk:
             method=self.method,
         )
 
-    def expectation(self, forecast: Forecast) -> tuple[Expectation, float]:
-        """Return what the grid must carry, and the quantile that it is sure to."""
-        return scenario_expectation(self.grid, forecast), confidence_of(forecast)
+    def expected(self, forecast: Forecast, horizon: Horizon) -> Expected:
+        """Return what the grid must carry."""
+        expectation = scenario_expectation(self.grid, forecast)
+        return Expected(horizon, forecast, expectation, confidence_of(forecast))
+
+    # ── rows of the use case ────────────────────────────────────────────────────────────────
+
+    def assess(self, expected: Expected, setting: Setting, *, outages: bool = False) -> Assessment:
+        """Return where limits break.
+
+        Raises:
+            NotConverged: a quarter has no power flow.
+        """
+        return assess(
+            self.power_flow,
+            expected.expectation,
+            setting=setting,
+            margin=self.margin,
+            outages=outages,
+        )
+
+    def estimate(
+        self, expected: Expected, setting: Setting, seen: Heard, metered: Mapping[str, Metered]
+    ) -> Estimate:
+        """Return the grid as it is, from what is seen, metered, and forecast for this quarter.
+
+        Raises:
+            NotObservable: something that is needed is not known.
+        """
+        forecast = expected.forecast
+        order = [forecast.pods.index(pod) for pod in self.grid.pods]
+        mean_w = forecast.mean_w[order, 0]
+        spread_w = forecast.quantile_w[-1, order, 0] - forecast.quantile_w[0, order, 0]
+        known = injections(
+            self.grid,
+            (mean_w * (1 + 1j * self.grid.tan_phi)).astype(np.complex128),
+            spread_w / _SIGMAS_BETWEEN_OUTER,
+            metered,
+        )
+        return Estimator(self.grid, setting).estimate([*seen.measured, *known])
+
+    def alert(self, expected: Expected, assessed: Assessment) -> CongestionAlert:
+        """Return the localisation, I-10."""
+        return congestion_alert(
+            self.grid,
+            assessed,
+            self.envelope(self.parties.operator),
+            expected.horizon,
+            expected.sure,
+        )
+
+    def own_means(
+        self, expected: Expected, setting: Setting, progress: Callable[[str], None]
+    ) -> Plan:
+        """Return what taps, capacitors and switches can do.
+
+        Raises:
+            NotConverged: a quarter has no power flow.
+        """
+        return plan_own_means(
+            self.power_flow,
+            expected.expectation,
+            setting=setting,
+            margin=self.margin,
+            progress=progress,
+        )
+
+    def need(self, expected: Expected, assessed: Assessment) -> Need:
+        """Return what customers would have to move so that every limit holds.
+
+        Raises:
+            NotConverged: a situation has no power flow.
+        """
+        resources = assumed_resources(self.grid, assessed.expectation, self.terms.flexible_pct)
+        return size_need(
+            self.power_flow, assessed, resources, confidence_pct=expected.sure * _FULL_PCT
+        )
+
+    def configuration(self, expected: Expected, plan: Plan, need: Need) -> GridConfiguration:
+        """Return own means with what they avoid buying, I-11."""
+        avoided_w = self._avoided_w(expected, plan, need)
+        return grid_configuration(
+            self.grid,
+            plan,
+            self.envelope(self.parties.scada),
+            expected.horizon,
+            expected.sure,
+            avoided_w=avoided_w,
+            avoided_eur=self._worth_eur(avoided_w),
+        )
+
+    def profiles(
+        self, expected: Expected, setting: Setting, stage: Stage, activated_va: Phasors
+    ) -> list[ProfileDocument]:
+        """Return the profile of each primary substation, I-12, with an activation in it.
+
+        Raises:
+            NotConverged: a quarter has no power flow.
+        """
+        profile = substation_profile(
+            self.power_flow,
+            expected.expectation,
+            stage,
+            setting=setting,
+            activated_va=activated_va,
+        )
+        return [
+            profile_document(
+                profile,
+                station.name,
+                expected.expectation,
+                envelope=self.envelope(self.parties.tso),
+                horizon=expected.horizon,
+                confidence=expected.sure,
+            )
+            for station in self.grid.substations
+        ]
+
+    def requests(
+        self, expected: Expected, need: Need, *, session: str, expires_ms: int
+    ) -> tuple[FlexRequest, ...]:
+        """Return what the market is asked for, I-06."""
+        return flex_requests(
+            self.grid,
+            need,
+            [self.envelope(self.parties.market) for _ in range(2)],
+            session=session,
+            horizon=expected.horizon,
+            expires_ms=expires_ms,
+            maximum_price_eur_per_mwh=self.terms.maximum_price_eur_per_mwh,
+            reliability=self.terms.reliability_pct / _FULL_PCT,
+        )
+
+    def validate(self, expected: Expected, setting: Setting, taken: Taken) -> Validation:
+        """Return the largest volume of a preliminary list that breaks no limit.
+
+        Raises:
+            NotConverged: a quarter has no power flow without any offer.
+        """
+        return validate(
+            self.power_flow,
+            expected.expectation.drawn_va[0],
+            taken,
+            Limits.of(self.grid, self.margin),
+            setting=setting,
+        )
+
+    def verdicts(
+        self,
+        expected: Expected,
+        validation: Validation,
+        *,
+        session: str,
+        outcome: Reference,
+        offers: dict[str, Reference],
+    ) -> TechnicalValidation:
+        """Return what is approved, cut or refused, I-07."""
+        return technical_validation(
+            self.grid,
+            validation,
+            expected.expectation,
+            envelope=self.envelope(self.parties.market),
+            margin=self.margin,
+            session=session,
+            outcome=outcome,
+            offers=offers,
+            confidence=expected.sure,
+        )
+
+    # ── means ───────────────────────────────────────────────────────────────────────────────
+
+    def _avoided_w(self, expected: Expected, plan: Plan, need: Need) -> dict[int, float]:
+        """Return the flexibility that own means make unnecessary, by quarter [W]."""
+        if not plan.moves:
+            return {}
+        less_w = _asked_w(self.need(expected, plan.before)) - _asked_w(need)
+        return {int(quarter): float(less_w[quarter]) for quarter in np.flatnonzero(less_w > 0)}
+
+    def _worth_eur(self, power_w: Mapping[int, float]) -> float:
+        """Return what power held over quarters would cost at the most that is paid."""
+        energy_mwh = sum(power_w.values()) * _HOURS_PER_QUARTER / _W_PER_MW
+        return energy_mwh * self.terms.maximum_price_eur_per_mwh
 
     def envelope(self, receiver: str) -> Envelope:
         """Return the header of a new document of the DSO."""
@@ -131,12 +361,14 @@ class Desk:
         return Interval(first_ms - first_ms % QUARTER_MS, known_ms - known_ms % QUARTER_MS)
 
 
-@contextmanager
-def step(row: str, **keys: object) -> Iterator[None]:
-    """Log one row of the use case, when it begins and what became of it."""
-    log.info("session.step", extra={"step": row, **keys})
-    try:
-        yield
-    except Exception:
-        log.warning("session.step_failed", extra={"step": row, **keys})
-        raise
+def activation_va(need: Need) -> Phasors:
+    """Return what a need changes at each node, load convention, shape (quarters, nodes)."""
+    drawn_w = need.down_w - need.up_w
+    drawn_var = drawn_w * need.resources.tan_phi + need.reactive_var
+    changed: Phasors = need.at_nodes(drawn_w) + 1j * need.at_nodes(drawn_var)
+    return changed
+
+
+def _asked_w(need: Need) -> Floats:
+    total_w: Floats = (need.up_w + need.down_w).sum(axis=1)
+    return total_w

@@ -12,11 +12,16 @@ import numpy as np
 
 from central.dso.expectation import Expectation, solved
 from central.dso.grid.model import Floats, Grid, Integers
-from central.dso.limits import Limits, excess_total
+from central.dso.limits import Limits, excess_of
 from central.dso.powerflow import PowerFlow, Setting
 from central.dso.remedies.stepping import Moves, cheapest_path
 
-EXCESS_EUR_PER_PU = 1e6
+# What a limit exceeded by 1 pu for a quarter is taken to cost; buying 0.01 pu off at the end of a
+# street takes some kilowatts, which cost a few euros.
+EXCESS_EUR_PER_PU = 1e3
+# Own means must not break what held: buying that off may be dear, as at a bus bar, where it takes
+# a megawatt.
+_NEWLY_BROKEN = 100.0
 _MOST_SWEEPS = 4
 
 
@@ -73,17 +78,22 @@ def planned(
 ) -> Setting:
     """Return the setting, quarter by quarter, in which the least is beyond its limits.
 
-    Of settings that are equally good the one with the cheapest moves is taken: where nothing is
-    beyond its limits nothing moves.
+    A limit that held before and is broken by a move counts a hundredfold. Of settings that are
+    equally good the one with the cheapest moves is taken: where nothing is beyond its limits
+    nothing moves.
     """
     grid = power_flow.grid
     before = _dense(grid, setting, expectation.quarters)
+    held = excess_of(solved(power_flow, expectation, before, partial=True), limits) <= 0
+    weights = np.where(held, _NEWLY_BROKEN, 1.0)
     plan, settled, all_devices = before, 0, devices(grid)
     for device in islice(cycle(all_devices), _MOST_SWEEPS * len(all_devices)):
         if settled == len(all_devices):
             break
         progress(device.name)
-        cost_eur = _costs_eur(power_flow, expectation, limits, plan, device)
+        cost_eur = _costs_eur(
+            power_flow, expectation, plan, device, limits=limits, weights=weights
+        )
         start = getattr(before, device.field)[0, device.column]
         path = cheapest_path(
             cost_eur, device.moves, first=int(np.searchsorted(device.positions, start))
@@ -104,9 +114,11 @@ def moved(setting: Setting, device: Device, positions: Integers) -> Setting:
 def _costs_eur(
     power_flow: PowerFlow,
     expectation: Expectation,
-    limits: Limits,
     setting: Setting,
     device: Device,
+    *,
+    limits: Limits,
+    weights: Floats,
 ) -> Floats:
     """Return what each position would cost in each quarter, summed over scenarios."""
     scenarios, quarters = len(expectation.scenarios), expectation.quarters
@@ -114,7 +126,8 @@ def _costs_eur(
     for column, position in enumerate(device.positions):
         tried = moved(setting, device, np.full(quarters, position))
         flow = solved(power_flow, expectation, tried, partial=True)
-        excess_pu[:, column] = excess_total(flow, limits).reshape(scenarios, quarters).sum(axis=0)
+        weighed_pu = (excess_of(flow, limits) * weights).sum(axis=1)
+        excess_pu[:, column] = weighed_pu.reshape(scenarios, quarters).sum(axis=0)
     return excess_pu * EXCESS_EUR_PER_PU
 
 

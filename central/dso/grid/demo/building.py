@@ -32,6 +32,7 @@ _MV_BAND_PU, _LV_BAND_PU, _HV_BAND_PU = (0.95, 1.05), (0.90, 1.10), (0.90, 1.10)
 _FIRST_LINE, _FIRST_TRANSFORMER, _SHUNT, _SOURCE = 1000, 2000, 3000, 4000
 # Against the reactive power of the works there: three steps of 150 kvar, all out.
 _BANK, _BANK_NODE, _BANK_STEPS, _BANK_STEP_VAR = "CB-9", "MV-9", 3, 150e3
+_MOVE_EUR = 10.0  # our own: what wear and supervision of a move are taken to cost
 # Voltage at a node and current into a line there.
 _VOLTAGE_AND_CURRENT = (
     ("MV-1", "L-1-2"), ("MV-3", "L-3-8"), ("MV-4", "L-4-5"), ("MV-8", "L-8-9"),
@@ -64,8 +65,8 @@ def built() -> Grid:
             for one in customers()
         ),
         substations=(PrimarySubstation("PS-ROMA-DEMO", (branches["TR-1"], branches["TR-2"])),),
-        taps=(TapMeans(branches["TR-1"]), TapMeans(branches["TR-2"])),
-        capacitors=(CapacitorMeans(_BANK, 0, _BANK_STEPS, _BANK_STEP_VAR),),
+        taps=tuple(TapMeans(branches[name], _MOVE_EUR) for name in ("TR-1", "TR-2")),
+        capacitors=(CapacitorMeans(_BANK, 0, _BANK_STEPS, _BANK_STEP_VAR, _MOVE_EUR),),
         sensors=tuple(_sensors(position, branches)),
     )
 

@@ -34,9 +34,7 @@ def test_evidence_stands_where_both_are_and_each_quarter_says_its_origin(tmp_pat
             grid, world.central.evidence, world.services.inquiry, tmp_path / "imports", SPAN
         )
         check(world, history.origin, history.power_w)
-        without = gather_history(
-            grid, world.central.evidence, world.services.inquiry, None, SPAN
-        )
+        without = gather_history(grid, world.central.evidence, world.services.inquiry, None, SPAN)
     assert (without.origin[1] == Origin.MISSING).all()
     assert np.array_equal(without.origin[0, 1:], history.origin[0, 1:])
 

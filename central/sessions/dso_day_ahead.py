@@ -1,0 +1,64 @@
+"""The DSO before the day-ahead market, DA-3a to DA-9a: one call a row of the use case.
+
+```
+ DA-3a  forecast of every point of delivery
+ DA-4a  what the grid must carry, under every scenario
+ DA-5a  where limits break                                 → I-10 to the operator
+ DA-6a  own means first                                    → I-11 to SCADA
+ DA-7a  what customers would have to move, and where
+ DA-8a  profile of the primary substations                 → I-12 to the TSO
+ DA-9a  requests                                           → I-06 to the market
+```
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+from central.documents.header import Horizon
+from central.dso.forecast.calendar import day_start_ms
+from central.dso.powerflow import AS_BUILT, Setting
+from central.sessions.desk import Desk, activation_va
+from central.sessions.steps import Outcome, Steps
+
+
+def dso_day_ahead(
+    desk: Desk,
+    day: date,
+    *,
+    setting: Setting = AS_BUILT,
+    outages: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Return all that the DSO knows and says before the market of a day.
+
+    Args:
+        desk: of the DSO.
+        day: the market day.
+        setting: how the network is run now.
+        outages: whether each line is taken out in turn as well.
+        progress: told each row that begins, and each device that is tried.
+
+    Raises:
+        Rejected: there is no past to forecast from.
+        NotConverged: a quarter has no power flow: nothing can be said of it.
+    """
+    session = f"day-ahead {day.isoformat()}"
+    row = Steps(session, progress)
+    with row("DA-3a"):
+        forecast = desk.forecast_day(day)
+    with row("DA-4a"):
+        expected = desk.expected(forecast, Horizon.DAY_AHEAD)
+    with row("DA-5a"):
+        assessed = desk.assess(expected, setting, outages=outages)
+        alert = desk.alert(expected, assessed)
+    with row("DA-6a"):
+        plan = desk.own_means(expected, setting, progress)
+    with row("DA-7a"):
+        need = desk.need(expected, plan.after)
+        configuration = desk.configuration(expected, plan, need)
+    with row("DA-8a"):
+        profiles = desk.profiles(expected, plan.setting, "before_tso_request", activation_va(need))
+    with row("DA-9a"):
+        requests = desk.requests(expected, need, session=session, expires_ms=day_start_ms(day))
+    documents = (alert, configuration, *profiles, *requests)
+    return Outcome(expected, assessed, plan, need, documents, row.done)

@@ -1,0 +1,137 @@
+"""The DSO after the market has cleared, DA-14a to DA-16a and RT-12a to RT-13a.
+
+```
+ DA-14a, RT-12a           every offer taken, in every quarter, by AC power flow
+ DA-15a, RT-13a-profile   profile with what is approved in it      → I-12 to the TSO
+ DA-16a, RT-13a-approved  what is approved, cut or refused         → I-07 to the market
+```
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from central.documents.header import Direction, Document, Horizon, Reference
+from central.documents.offer import FlexOffer
+from central.documents.outcome import Award, MarketOutcome
+from central.dso.delivering import NO_REBOUND, Rebound, Taken
+from central.dso.expectation import Expectation
+from central.dso.grid.model import Grid
+from central.dso.powerflow import Setting
+from central.dso.validation import Validation
+from central.sessions.desk import Desk, Expected
+from central.sessions.steps import Steps
+from ledger.errors import Rejected
+from ledger.facts.interval import QUARTER_MS
+
+_ROWS = {
+    Horizon.DAY_AHEAD: ("DA-14a", "DA-15a", "DA-16a"),
+    Horizon.REAL_TIME: ("RT-12a", "RT-13a-profile", "RT-13a-approved"),
+}
+_PERMILLE = 1_000
+_MS = 1_000
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What the grid says to a preliminary list: documents in the order of the rows."""
+
+    validation: Validation
+    documents: tuple[Document, ...]
+    steps: list[str]
+
+
+def dso_validation(
+    desk: Desk,
+    expected: Expected,
+    setting: Setting,
+    outcome: MarketOutcome,
+    offers: Sequence[FlexOffer],
+    *,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Validated:
+    """Return which of the offers taken the grid can bear.
+
+    Args:
+        desk: of the DSO.
+        expected: what the grid must carry.
+        setting: with own means, quarter by quarter.
+        outcome: the market's preliminary list (I-08).
+        offers: the offers that it takes (I-05).
+        progress: told each row that begins.
+
+    Raises:
+        Rejected: an award is of an offer, POD or quarter that there is not.
+        NotConverged: a quarter has no power flow without any offer.
+    """
+    taken = taken_offers(desk.grid, expected.expectation, outcome.awards, offers)
+    row = Steps(outcome.session, progress)
+    assess_row, profile_row, answer_row = _ROWS[expected.horizon]
+    with row(assess_row):
+        validation = desk.validate(expected, setting, taken)
+    with row(profile_row):
+        activated_va = taken.changed_va(desk.grid, validation.accepted_w)
+        profiles = desk.profiles(expected, setting, "after_validation", activated_va)
+    with row(answer_row):
+        answer = desk.verdicts(
+            expected,
+            validation,
+            session=outcome.session,
+            outcome=Reference(mrid=outcome.mrid, revision=outcome.revision),
+            offers={award.offer.mrid: award.offer for award in outcome.awards},
+        )
+    return Validated(validation, (*profiles, answer), row.done)
+
+
+def taken_offers(
+    grid: Grid, expectation: Expectation, awards: Sequence[Award], offers: Sequence[FlexOffer]
+) -> Taken:
+    """Return the awards as the validation takes them.
+
+    Raises:
+        Rejected: an award is of an offer that is not given, of another POD than its offer, or in
+            a quarter outside the expectation; a POD is none of the grid's.
+    """
+    known = {(offer.mrid, offer.revision): offer for offer in offers}
+    power_w = np.zeros((len(awards), expectation.quarters))
+    for row, award in enumerate(awards):
+        offer = known.get((award.offer.mrid, award.offer.revision))
+        if offer is None:
+            raise _wrong(award, "its offer is not among those given")
+        if (offer.pod, offer.direction) != (award.pod, award.direction):
+            raise _wrong(award, f"its offer is of {offer.pod}, {offer.direction.value}")
+        for quarter in award.quarters:
+            at = (quarter.start_ms - expectation.start_ms) // QUARTER_MS
+            if not 0 <= at < expectation.quarters:
+                raise _wrong(award, f"quarter {quarter.start_ms} is outside what was forecast")
+            power_w[row, at] = quarter.power_w
+    return Taken.of(
+        grid,
+        [award.offer.mrid for award in awards],
+        [award.pod.code for award in awards],
+        is_up=np.array([award.direction is Direction.UP for award in awards], dtype=bool),
+        power_w=power_w,
+        rebounds=[_rebound(known, award) for award in awards],
+    )
+
+
+def _rebound(known: Mapping[tuple[str, int], FlexOffer], award: Award) -> Rebound:
+    told = known[award.offer.mrid, award.offer.revision].rebound
+    if told is None or not told.share_permille:
+        return NO_REBOUND
+    quarter_s = QUARTER_MS // _MS
+    return Rebound(
+        told.share_permille / _PERMILLE,
+        1 + told.delay_s // quarter_s,
+        max(1, -(-told.duration_s // quarter_s)),
+    )
+
+
+def _wrong(award: Award, what: str) -> Rejected:
+    return Rejected(
+        what,
+        where=f"award of offer {award.offer.mrid} to {award.pod}",
+        remedy="give the preliminary list with the offers that it was made from",
+        reason="bad_award",
+    )

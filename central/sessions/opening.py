@@ -1,0 +1,42 @@
+"""Setting up the DSO's desk from a configuration and an open database."""
+
+from functools import partial
+
+from central.config import DsoConfig
+from central.dso.grid.demo import demo_grid
+from central.dso.grid.file import read_grid
+from central.dso.grid.model import Grid
+from central.dso.limits import Margin
+from central.scd.inquiry import Inquiry
+from central.scd.ports import Evidence
+from central.sessions.desk import Desk, Terms
+from central.sessions.history import gather_history
+from central.weather import load_weather
+from ledger.facts.clock import Clock
+
+
+def grid_of(config: DsoConfig) -> Grid:
+    """Return the grid that a configuration names, or the packaged one.
+
+    Raises:
+        Rejected: what is there is no grid.
+    """
+    return demo_grid() if config.grid is None else read_grid(config.grid)
+
+
+def opened_desk(config: DsoConfig, evidence: Evidence, inquiry: Inquiry, clock: Clock) -> Desk:
+    """Return the desk of the DSO.
+
+    Raises:
+        Rejected: grid or weather are wrong.
+        Unavailable: the weather cannot be had.
+    """
+    grid = grid_of(config)
+    return Desk(
+        grid,
+        partial(gather_history, grid, evidence, inquiry, config.imports),
+        load_weather(config.weather) if config.weather else None,
+        clock,
+        margin=Margin(config.margin_voltage_pu, config.margin_current_pct),
+        terms=Terms(config.flexible_pct, config.maximum_price_eur_per_mwh, config.reliability_pct),
+    )

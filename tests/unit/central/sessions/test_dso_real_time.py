@@ -1,0 +1,142 @@
+"""The DSO before the real-time market: what the field shows, and the next four hours."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from central.documents.congestion import CongestionAlert
+from central.documents.encoding import decode, encode
+from central.documents.measurement import (
+    BreakerReading,
+    BreakerState,
+    FieldMeasurements,
+    PhaseReading,
+    SensorReading,
+)
+from central.dso.estimation.measuring import Metered
+from central.dso.forecast.calendar import day_start_ms
+from central.dso.grid.model import Grid, Phasors
+from central.dso.powerflow import PowerFlow
+from central.sessions.dso_real_time import dso_real_time
+from ledger.facts.interval import Interval
+from tests.desks import DAY, demo, demo_history, desk
+
+NOW_MS = day_start_ms(DAY) + 12 * 3_600_000
+SHARE = 1.0
+ROWS = ["RT-1a", "RT-2a", "RT-3a", "RT-4a", "RT-5a", "RT-6a", "RT-7a"]
+
+
+def true_va() -> Phasors:
+    """Return what each POD of the demo grid draws in the quarter that begins now."""
+    history = demo_history(SHARE)
+    power_w = history.power_w[:, history.position(NOW_MS)]
+    return (power_w * (1 + 1j * demo().tan_phi)).astype(np.complex128)
+
+
+def state(grid: Grid) -> tuple[Phasors, Phasors]:
+    """Return the true voltages [pu] and powers into branches [VA] now."""
+    drawn_va = grid.at_nodes(true_va().real) + 1j * grid.at_nodes(true_va().imag)
+    flow = PowerFlow(grid).solve(drawn_va[None], exact=True)
+    return flow.u_pu[0], flow.from_va[0]
+
+
+def document(
+    *sensors: SensorReading, breakers: tuple[BreakerReading, ...] = ()
+) -> FieldMeasurements:
+    return FieldMeasurements(
+        mrid="0d1f7a3e-5a0b-4c59-9a43-0f6f4c1f2b11", revision=1, created_ms=NOW_MS, sender="field",
+        receiver="dso", validity=Interval(NOW_MS - 900_000, NOW_MS + 900_000),
+        sensors=tuple(sorted(sensors, key=lambda one: one.sensor)), breakers=breakers,
+    )  # fmt: skip
+
+
+def field(grid: Grid, *, lying: str = "") -> FieldMeasurements:
+    """Return what every sensor of the grid sees, without noise; one may lie."""
+    u_pu, from_va = state(grid)
+    seen = []
+    for sensor in grid.sensors:
+        if sensor.kind == "breaker":
+            continue
+        node = sensor.node if sensor.node is not None else int(grid.branch_from[sensor.branch or 0])
+        voltage_mv = round(float(abs(u_pu[node]) * grid.rated_v[node]) * 1000)
+        power_va = complex(from_va[sensor.branch]) if sensor.branch is not None else 0j
+        if sensor.name == lying:
+            power_va = -power_va
+            voltage_mv = round(voltage_mv * 1.06)
+        seen.append(
+            SensorReading(
+                sensor=sensor.name, measured_ms=NOW_MS - 4_000, voltage_sigma_mv=voltage_mv // 300,
+                current_sigma_ma=None, power_sigma_w=max(2_000, round(abs(power_va) / 100)),
+                reactive_power_sigma_var=max(2_000, round(abs(power_va) / 100)),
+                phases=(PhaseReading(
+                    phase=None, voltage_mv=voltage_mv, current_ma=None,
+                    power_w=None if sensor.branch is None else round(power_va.real),
+                    reactive_power_var=None if sensor.branch is None else round(power_va.imag),
+                ),),
+            )
+        )  # fmt: skip
+    return document(*seen)
+
+
+def test_the_estimate_is_closer_than_the_forecast_and_rows_are_gone_through() -> None:
+    made = desk(SHARE)
+    outcome = dso_real_time(made, NOW_MS, [field(made.grid)], {})
+    assert outcome.steps == ROWS
+    assert outcome.estimate is not None
+    true_pu = np.abs(state(made.grid)[0])
+    forecast_va = outcome.expected.expectation.drawn_va[0, :1]
+    forecast_pu = PowerFlow(made.grid).solve(forecast_va).voltage_pu[0]
+    estimated = np.linalg.norm(np.abs(outcome.estimate.u_pu) - true_pu)
+    assert estimated < 0.5 * np.linalg.norm(forecast_pu - true_pu)
+    for each in outcome.documents:
+        assert decode(encode(each)) == each
+
+
+def test_certified_readings_take_part() -> None:
+    made = desk(SHARE)
+    truth = dict(zip(made.grid.pods, true_va(), strict=True))
+    metered = {pod: Metered(truth[pod].real, truth[pod].imag) for pod in made.grid.pods[:20]}
+    outcome = dso_real_time(made, NOW_MS, [field(made.grid)], metered)
+    assert outcome.estimate is not None
+    node = made.grid.connections[0].node
+    here = [truth[each.pod] for each in made.grid.connections if each.node == node]
+    if all(each.pod in metered for each in made.grid.connections if each.node == node):
+        assert outcome.estimate.drawn_va[node] == pytest.approx(sum(here), abs=3e3)
+
+
+def test_a_sensor_that_lies_is_named() -> None:
+    made = desk(SHARE)
+    liar = next(s.name for s in made.grid.sensors if s.branch is not None and s.kind != "breaker")
+    outcome = dso_real_time(made, NOW_MS, [field(made.grid, lying=liar)], {})
+    assert outcome.estimate is not None
+    assert liar in {each.measurement.name for each in outcome.estimate.liars}
+
+
+def test_a_line_switched_out_changes_what_is_assessed() -> None:
+    made = desk(SHARE)
+    out = BreakerReading(breaker="L-8-9", measured_ms=NOW_MS - 1_000, state=BreakerState.OPEN)
+    before = dso_real_time(made, NOW_MS, [], {})
+    after = dso_real_time(made, NOW_MS, [document(breakers=(out,))], {})
+    assert after.seen is not None
+    assert not after.seen.closed[made.grid.branch("L-8-9")]
+    dark = after.assessed.flow.voltage_pu[0] == 0
+    assert dark[made.grid.node("MV-9")]
+    assert not (before.assessed.flow.voltage_pu[0] == 0).any()
+    alert = after.documents[0]
+    assert isinstance(alert, CongestionAlert)
+    assert alert.unsolved[0].why.startswith("nothing feeds MV-9")
+
+
+def test_without_sensors_the_forecast_stands_and_it_is_said() -> None:
+    outcome = dso_real_time(desk(SHARE), NOW_MS, [], {})
+    assert outcome.estimate is not None
+    assert outcome.estimate.notes[0].startswith("no voltage is measured")
+    assert outcome.seen is not None
+    assert len(outcome.seen.silent) == len(demo().sensors)
+
+
+def test_four_hours_are_assessed_from_the_next_quarter_on() -> None:
+    outcome = dso_real_time(replace(desk(SHARE)), NOW_MS + 60_000, [], {})
+    assert outcome.expected.expectation.quarters == 16
+    assert outcome.expected.expectation.start_ms == NOW_MS + 900_000

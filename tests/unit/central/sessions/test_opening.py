@@ -1,0 +1,25 @@
+"""The desk out of a configuration."""
+
+from pathlib import Path
+
+from central.config import DsoConfig
+from central.dso.grid.demo import demo_grid
+from central.dso.grid.file import write_grid
+from central.sessions.opening import grid_of, opened_desk
+from tests.grids import feeder
+from tests.scd import lived_in
+
+
+def test_without_a_grid_file_it_is_the_packaged_one(tmp_path: Path) -> None:
+    assert grid_of(DsoConfig()).name == demo_grid().name
+    write_grid(feeder(6), tmp_path / "own.grid.json")
+    assert grid_of(DsoConfig(grid=tmp_path / "own.grid.json")).name == "feeder-6-1"
+
+
+def test_margins_and_terms_are_the_configurations(tmp_path: Path) -> None:
+    with lived_in(tmp_path, node_count=1, minutes=2) as world:
+        config = DsoConfig(margin_voltage_pu=0.01, flexible_pct=12.0, imports=tmp_path / "none")
+        made = opened_desk(config, world.central.evidence, world.services.inquiry, world.clock)
+    assert made.margin.voltage_pu == 0.01
+    assert made.terms.flexible_pct == 12.0
+    assert made.weather is None

@@ -1,0 +1,192 @@
+"""`certiflex central dso` and `history`: what is typed, what is told, and with which status."""
+
+import csv
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from central.__main__ import main
+from tests.desks import DAY, demo_history, demo_town
+from tests.segments import TestLog
+
+Told = pytest.CaptureFixture[str]
+ON_DAY = ("--day", DAY.isoformat())
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Programs send their logs to a stderr that is gone after the test."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    root.handlers[:] = before
+
+
+def told_at(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat()
+
+
+def write_history(file: Path, peak_share: float) -> None:
+    """Write the last 38 days before the market day as somebody else would."""
+    history = demo_history(peak_share)
+    first = history.position(history.interval.end_ms) - 96 * 42
+    starts = [told_at(history.start_ms + k * 900_000) for k in range(history.power_w.shape[1])]
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        rows = csv.writer(opened)
+        rows.writerow(("pod", "start", "import_wh", "export_wh"))
+        for pod, power_w in zip(history.pods, history.power_w, strict=True):
+            for k in range(first, len(starts)):
+                wh = round(float(power_w[k]) / 4, 1)
+                rows.writerow((pod, starts[k], max(wh, 0.0), max(-wh, 0.0)))
+
+
+def write_weather(file: Path) -> None:
+    weather = demo_town().weather
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        rows = csv.writer(opened)
+        rows.writerow(("issued", "start", *weather.columns))
+        for issue in weather.issues:
+            for k, values in enumerate(issue.values):
+                start = told_at(issue.start_ms + k * 900_000)
+                rows.writerow((told_at(issue.issued_ms), start, *np.round(values, 2)))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the configuration of a database with an imported history and a weather file."""
+    folder = tmp_path_factory.mktemp("platform")
+    write_history(folder / "history.csv", 2.2)
+    write_weather(folder / "weather.csv")
+    file = folder / "central.toml"
+    file.write_text(
+        f'origin = "x"\nlog_key = "{TestLog([]).key.public.encode().hex()}"\n'
+        '[store]\nevidence = "evidence.db"\nseries = "series"\n'
+        f'[dso]\nimports = "imports"\nweather = "{folder / "weather.csv"}"\n',
+        encoding="utf-8",
+    )
+    assert main(["scd", "init", "-c", str(file)]) == 0
+    assert main(["history", "import", str(folder / "history.csv"), "-c", str(file)]) == 0
+    return file
+
+
+def run(capsys: Told, config: Path, *arguments: object) -> tuple[int, str, str]:
+    status = main([*map(str, arguments), "-c", str(config)])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_the_forecast_is_told_area_by_area_with_how_far_it_may_be_trusted(
+    config: Path, capsys: Told
+) -> None:
+    status, out, err = run(capsys, config, "dso", "forecast", *ON_DAY)
+    assert (status, err) == (0, "")
+    assert "feeder 1" in out
+    assert "0 % is certified and 100 % imported" in out
+    status, out, _ = run(capsys, config, "dso", "forecast", *ON_DAY, "--json")
+    document = json.loads(out)
+    assert document["schema"] == "certiflex/dso-forecast/v1"
+    assert len(document["pods"]) == 248
+    assert len(document["pods"][0]["mean_w"]) == 96
+    assert {note["reason"] for note in document["notes"]} >= {"imported"}
+
+
+def test_congestions_are_told_worst_first_and_end_with_status_one(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    status, out, err = run(capsys, config, "dso", "assess", *ON_DAY, "--to", tmp_path)
+    assert status == 1
+    head, first, *_ = out.splitlines()
+    assert head.split()[0] == "element"
+    assert "L-" in first
+    assert "load" in first
+    (file,) = tmp_path.glob("I-10-*.json")
+    assert str(file) in err
+    assert json.loads(file.read_text(encoding="utf-8"))["ii"] == "I-10"
+
+
+def test_the_plan_is_told_and_drawn(config: Path, capsys: Told, tmp_path: Path) -> None:
+    status, out, _ = run(capsys, config, "dso", "plan", *ON_DAY, "--to", tmp_path)
+    assert status == 1
+    assert "TR-1" in out
+    assert out.splitlines()[-1].endswith("the rest needs flexibility")
+    for name in ("feeder.svg", "own-means.svg"):
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_requests_are_told_and_who_can_help_is_drawn(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    _, out, _ = run(capsys, config, "dso", "request", *ON_DAY, "--to", tmp_path)
+    assert "up" in out
+    assert (tmp_path / "who-can-help.svg").exists()
+    assert list(tmp_path.glob("I-06-*.json"))
+    _, out, _ = run(capsys, config, "dso", "request", *ON_DAY, "--json")
+    documents = json.loads(out)["documents"]
+    assert {each["ii"] for each in documents} == {"I-06"}
+
+
+def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told) -> None:
+    file = tmp_path / "central.toml"
+    file.write_text(
+        f'origin = "x"\nlog_key = "{TestLog([]).key.public.encode().hex()}"\n'
+        '[store]\nevidence = "evidence.db"\nseries = "series"\n[dso]\nimports = "imports"\n',
+        encoding="utf-8",
+    )
+    assert main(["scd", "init", "-c", str(file)]) == 0
+    capsys.readouterr()
+    status, out, err = run(capsys, file, "dso", "forecast", *ON_DAY)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("margin_voltage_pu = 0.5", "margin_voltage_pu must be 0"),
+        ("flexible_pct = 0", "flexible_pct must be above 0"),
+        ('grid = "nothing.grid.json"', "No such file"),
+        ('weather = "nothing.csv"', "the weather cannot be read"),
+        ("colour = 3", "unknown key"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line(
+    setting: str, told: str, tmp_path: Path, capsys: Told
+) -> None:
+    file = tmp_path / "central.toml"
+    file.write_text(
+        f'origin = "x"\nlog_key = "{TestLog([]).key.public.encode().hex()}"\n'
+        f'[store]\nevidence = "evidence.db"\nseries = "series"\n[dso]\n',
+        encoding="utf-8",
+    )
+    assert main(["scd", "init", "-c", str(file)]) == 0
+    file.write_text(file.read_text(encoding="utf-8") + setting + "\n", encoding="utf-8")
+    capsys.readouterr()
+    status, _, err = run(capsys, file, "dso", "forecast", *ON_DAY)
+    assert status in {2, 5}
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_other_documents_than_expected_are_refused(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.json"
+    other.write_text("[]", encoding="utf-8")
+    arguments = ("dso", "validate", other, "--offers", other, *ON_DAY)
+    status, _, err = run(capsys, config, *arguments)
+    assert status == 2
+    assert "holds 0 documents, expected one I-08" in err
+    other.write_text('{"schema": "x"}', encoding="utf-8")
+    status, _, err = run(capsys, config, *arguments)
+    assert status == 2
+    status, _, err = run(
+        capsys, config, "dso", "validate", tmp_path / "no.json", "--offers", other, *ON_DAY
+    )
+    assert status == 5
+    assert "No such file" in err
