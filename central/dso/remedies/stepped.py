@@ -91,9 +91,7 @@ def planned(
         if settled == len(all_devices):
             break
         progress(device.name)
-        cost_eur = _costs_eur(
-            power_flow, expectation, plan, device, limits=limits, weights=weights
-        )
+        cost_eur = _costs_eur(power_flow, expectation, plan, device, limits=limits, weights=weights)
         start = getattr(before, device.field)[0, device.column]
         path = cheapest_path(
             cost_eur, device.moves, first=int(np.searchsorted(device.positions, start))
