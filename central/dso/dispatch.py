@@ -1,0 +1,190 @@
+"""Dispatch (AC-3a): orders for won offers become a set-point for each point of delivery.
+
+```
+ baseline        ────────────────────────────
+ order, UP             ▼▼▼▼▼▼▼▼
+ set-point       ·     ─────────              target: baseline less what was ordered
+ rebound                        ░░░░░░        envelope: at most the baseline and what comes back
+```
+
+What is sent is checked as the market's list was: every quarter by AC power flow, with offers
+that do not deliver and with what comes back. Where a limit would break, less is dispatched, and
+the limit that stands against the rest is named.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from central.dso.delivering import Rebound, Taken
+from central.dso.expectation import Expectation
+from central.dso.grid.model import Floats, Grid
+from central.dso.limits import Limits
+from central.dso.powerflow import AS_BUILT, PowerFlow, Setting
+from central.dso.validation import Cut, validate
+from ledger.errors import Rejected
+from ledger.facts.interval import Interval
+
+_LEAST_W = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What is ordered of one won offer.
+
+    Args:
+        offer: its mrid.
+        order: mrid of the order.
+        pod: who moves.
+        is_up: less taken or more given; else the reverse.
+        power_w: 0 or more, shape (quarters).
+        rebound: what comes back.
+    """
+
+    offer: str
+    order: str
+    pod: str
+    is_up: bool
+    power_w: Floats
+    rebound: Rebound
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchedSetPoint:
+    """What one POD is to do in an interval, load convention.
+
+    Args:
+        pod: who.
+        interval: when.
+        target_w: power wished for; None where only the envelope binds.
+        least_w, most_w: the envelope.
+        difference_w: target less baseline; 0 where there is none.
+        offer, order: what it stems from.
+    """
+
+    pod: str
+    interval: Interval
+    target_w: float | None
+    least_w: float
+    most_w: float
+    difference_w: float
+    offer: str
+    order: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Set-points by POD and time, and what of the orders could not be dispatched."""
+
+    set_points: tuple[DispatchedSetPoint, ...]
+    cuts: tuple[Cut, ...]
+
+
+def dispatch(
+    power_flow: PowerFlow,
+    expectation: Expectation,
+    orders: Sequence[Ordered],
+    baseline_w: Floats,
+    limits: Limits,
+    *,
+    setting: Setting = AS_BUILT,
+) -> Dispatch:
+    """Return the set-points that carry orders out.
+
+    Args:
+        power_flow: of the grid.
+        expectation: what is drawn; its mean is checked.
+        orders: resolved to won offers; a POD may be in one of them only.
+        baseline_w: the frozen baseline of each order's POD (I-03), shape (orders, quarters).
+        limits: what is to be kept.
+        setting: one for all quarters, or one row for each.
+
+    Raises:
+        Rejected: `sold_twice`: a POD is in two orders; `unknown_pod`, `bad_power`, `bad_shape`.
+        NotConverged: a quarter has no power flow without any order.
+    """
+    grid = power_flow.grid
+    _refuse_twice(orders)
+    taken = Taken.of(
+        grid,
+        [each.offer for each in orders],
+        [each.pod for each in orders],
+        is_up=np.array([each.is_up for each in orders], dtype=bool),
+        power_w=np.array([_within_contract_w(grid, each, baseline_w[row])
+                          for row, each in enumerate(orders)]).reshape(len(orders), -1),
+        rebounds=[each.rebound for each in orders],
+    )  # fmt: skip
+    found = validate(power_flow, expectation.drawn_va[0], taken, limits, setting=setting)
+    points = [
+        point
+        for row, each in enumerate(orders)
+        for point in _points(grid, expectation, each, found.accepted_w[row], baseline_w[row])
+    ]
+    return Dispatch(
+        tuple(sorted(points, key=lambda one: (one.pod, one.interval.start_ms))), found.cuts
+    )
+
+
+def _refuse_twice(orders: Sequence[Ordered]) -> None:
+    seen: set[str] = set()
+    for each in orders:
+        if each.pod in seen:
+            raise Rejected(
+                f"{each.pod} is ordered twice",
+                where=f"order {each.order}, offer {each.offer}",
+                remedy="a POD moves for one offer at a time",
+                reason="sold_twice",
+            )
+        seen.add(each.pod)
+
+
+def _within_contract_w(grid: Grid, order: Ordered, baseline_w: Floats) -> Floats:
+    """Return what of an order the contract leaves room for [W], shape (quarters)."""
+    contract_w = float(grid.connections[grid.pod(order.pod)].contract_w)
+    room_w = contract_w + (baseline_w if order.is_up else -baseline_w)
+    possible_w: Floats = np.minimum(order.power_w, np.maximum(room_w, 0.0))
+    return possible_w
+
+
+def _points(
+    grid: Grid, expectation: Expectation, order: Ordered, accepted_w: Floats, baseline_w: Floats
+) -> Iterator[DispatchedSetPoint]:
+    """Yield the set-points of one order, alike quarters in a row as one."""
+    sign = -1.0 if order.is_up else 1.0
+    contract_w = float(grid.connections[grid.pod(order.pod)].contract_w)
+    active = accepted_w >= _LEAST_W
+    back_w = np.where(active, 0.0, -sign * _coming_back_w(order.rebound, accepted_w))
+    rows: list[tuple[int, tuple[float | None, float, float, float]]] = []
+    for quarter in range(len(accepted_w)):
+        if active[quarter]:
+            difference_w = sign * float(accepted_w[quarter])
+            target_w = float(baseline_w[quarter]) + difference_w
+            # UP binds from above, DOWN from below; the other side is the contract.
+            envelope = (-contract_w, target_w) if order.is_up else (target_w, contract_w)
+            rows.append((quarter, (target_w, *envelope, difference_w)))
+        elif abs(back_w[quarter]) >= _LEAST_W:
+            bound_w = float(np.clip(baseline_w[quarter] + back_w[quarter], -contract_w, contract_w))
+            envelope = (-contract_w, bound_w) if order.is_up else (bound_w, contract_w)
+            rows.append((quarter, (None, *envelope, 0.0)))
+    for _, run in groupby(enumerate(rows), key=lambda row: (row[1][0] - row[0], row[1][1])):
+        alike = [row for _, row in run]
+        target, least_w, most_w, difference_w = alike[0][1]
+        interval = Interval(
+            expectation.interval_of(alike[0][0]).start_ms,
+            expectation.interval_of(alike[-1][0]).end_ms,
+        )
+        yield DispatchedSetPoint(
+            order.pod, interval, target, least_w, most_w, difference_w, order.offer, order.order
+        )
+
+
+def _coming_back_w(rebound: Rebound, accepted_w: Floats) -> Floats:
+    """Return what comes back in each quarter [W], 0 or more."""
+    back_w = np.zeros_like(accepted_w)
+    for quarter in np.flatnonzero(accepted_w):
+        first = int(quarter) + rebound.first
+        span = slice(first, first + rebound.quarters)
+        back_w[span] += accepted_w[quarter] * rebound.share / rebound.quarters
+    return back_w
