@@ -65,6 +65,7 @@ def feeder(
     *,
     seed: int = 1,
     rings: int = 0,
+    feeders: int = 1,
     length_km: float = 1.0,
     contract_w: int = 1_000_000,
     rating_a: float = 145.0,
@@ -73,11 +74,17 @@ def feeder(
 ) -> Grid:
     """Return a 20 kV feeder behind a 110/20 kV transformer with a POD at every node but two.
 
-    Node 0 is the high side and node 1 the bus bar; the others hang in a random tree. `rings`
-    open switches more could close it. Cable NA2XS2Y 1x120, CIGRE TB 575 (2014), table 7.10.
+    Node 0 is the high side and node 1 the bus bar; the others hang in as many random trees as
+    there are `feeders`. `rings` open switches more could close them. Cable NA2XS2Y 1x120, CIGRE
+    TB 575 (2014), table 7.10.
     """
     draw = np.random.default_rng(seed)
-    tree = [(max(1, int(draw.integers(max(1, k - 4), k))), k) for k in range(2, nodes)]
+    size = -(-(nodes - 2) // feeders)
+    first = [1 if feeders == 1 else k - (k - 2) % size for k in range(nodes)]
+    tree = [
+        (1 if k == first[k] else int(draw.integers(max(first[k], k - 4), k)), k)
+        for k in range(2, nodes)
+    ]
     extra = [
         tuple(sorted(draw.choice(np.arange(2, nodes), 2, replace=False))) for _ in range(rings)
     ]

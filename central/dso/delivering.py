@@ -1,0 +1,274 @@
+"""How the offers of a list may deliver: too little, too much, and what comes back later.
+
+Each scenario of each quarter is a situation for the power flow, unless it is the same as that in
+which all deliver. Situations stand quarter by quarter, and within a quarter scenario by scenario.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from central.dso.grid.model import Booleans, Floats, Grid, Integers, Phasors
+from central.dso.relief import Part
+from ledger.errors import Rejected
+
+DELIVERED = "delivered"
+USUAL_OVER = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Rebound:
+    """What comes back after a delivery.
+
+    Args:
+        share: of the energy that was moved, 0 or more.
+        first: quarters from the delivery to the first in which it comes back, at least 1.
+        quarters: over how many it is spread evenly.
+    """
+
+    share: float = 0.0
+    first: int = 1
+    quarters: int = 4
+
+
+NO_REBOUND = Rebound()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The preliminary list, offer by offer.
+
+    Args:
+        mrids: of the offers.
+        node: position of each offer's node, by the operator's own registry.
+        tan_phi: var that come and go with each watt.
+        is_up: whether it is UP (less taken or more given), else DOWN.
+        power_w: what the market would take, 0 or more, shape (offers, quarters).
+        rebounds: of each offer.
+    """
+
+    mrids: tuple[str, ...]
+    node: Integers
+    tan_phi: Floats
+    is_up: Booleans
+    power_w: Floats
+    rebounds: tuple[Rebound, ...]
+
+    @classmethod
+    def of(
+        cls,
+        grid: Grid,
+        mrids: Sequence[str],
+        pods: Sequence[str],
+        *,
+        is_up: Booleans,
+        power_w: Floats,
+        rebounds: Sequence[Rebound] | None = None,
+    ) -> "Taken":
+        """Return offers where the registry says their PODs are.
+
+        Raises:
+            Rejected: `unknown_pod`, `bad_shape`, `bad_power`, or `bad_rebound`.
+        """
+        at = np.array([grid.pod(pod) for pod in pods], dtype=np.int64)
+        given = (NO_REBOUND,) * len(mrids) if rebounds is None else tuple(rebounds)
+        if not len(mrids) == len(pods) == len(is_up) == len(power_w) == len(given):
+            raise Rejected(
+                f"{len(mrids)} offers, {len(pods)} PODs, {len(is_up)} directions, "
+                f"{len(power_w)} rows of power and {len(given)} rebounds",
+                where=grid.name,
+                reason="bad_shape",
+            )
+        if len(bad := np.argwhere(~(power_w >= 0) | np.isinf(power_w))):
+            offer, quarter = bad[0]
+            raise Rejected(
+                f"quarter {quarter} has {power_w[offer, quarter]} W, expected 0 or more",
+                where=f"offer {mrids[offer]}",
+                reason="bad_power",
+            )
+        for mrid, each in zip(mrids, given, strict=True):
+            if not (0 <= each.share < np.inf and min(each.first, each.quarters) >= 1):
+                raise Rejected(
+                    f"{each} is not something that comes back after it was moved",
+                    where=f"offer {mrid}",
+                    remedy="share must be 0 or more, first and quarters at least 1",
+                    reason="bad_rebound",
+                )
+        return cls(tuple(mrids), grid.pod_node[at], grid.tan_phi[at], is_up, power_w, given)
+
+    @property
+    def unit_va(self) -> Phasors:
+        """Return what each offer draws more for one watt delivered, load convention [VA]."""
+        units: Phasors = np.where(self.is_up, -1.0, 1.0) * (1 + 1j * self.tan_phi)
+        return units
+
+    def changed_va(self, grid: Grid, power_w: Floats) -> Phasors:
+        """Return what deliveries make each node draw more, shape (quarters, nodes) [VA].
+
+        Args:
+            grid: tells how many nodes there are.
+            power_w: delivered, shape (offers, quarters); nothing comes back.
+        """
+        changed: Phasors = np.zeros((len(grid.nodes), power_w.shape[1]), dtype=complex)
+        np.add.at(changed, self.node, power_w * self.unit_va[:, None])
+        return changed.T
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """How offers deliver: a factor for each, and whether rebound follows."""
+
+    name: str
+    factor: Floats
+    rebounds: bool = False
+
+
+def usual_scenarios(grid: Grid, taken: Taken, *, over: float = USUAL_OVER) -> list[Scenario]:
+    """Return the scenarios of the validation, that in which all deliver first.
+
+    Args:
+        grid: tells the names of nodes.
+        taken: the preliminary list.
+        over: what is delivered at most, as a factor.
+    """
+    ones = np.ones(len(taken.mrids))
+    made = [Scenario(DELIVERED, ones), Scenario(f"all at {over:g}", ones * over)]
+    if any(each.share > 0 for each in taken.rebounds):
+        made += [
+            Scenario("rebound", ones, rebounds=True),
+            Scenario(f"rebound of {over:g}", ones * over, rebounds=True),
+        ]
+    for node in np.unique(taken.node):
+        missing = np.where(taken.node == node, 0.0, 1.0)
+        made.append(Scenario(f"nothing at {grid.nodes[node].name}", missing))
+    return made
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The situations of a list in its scenarios, and a lever for each watt that might be cut.
+
+    Args:
+        taken: the list.
+        nodes: how many the grid has.
+        scenario, quarter: of each situation.
+        offer, delivery: of each lever: which offer, in which quarter.
+        by_cut: what a watt cut makes each node draw more, shape (situations * nodes, levers).
+    """
+
+    taken: Taken
+    nodes: int
+    scenario: Integers
+    quarter: Integers
+    offer: Integers
+    delivery: Integers
+    by_cut: sparse.csr_array
+
+    @classmethod
+    def of(cls, grid: Grid, taken: Taken, scenarios: Sequence[Scenario]) -> "Cases":
+        """Return the situations of these scenarios; the first has every quarter."""
+        delivery, offer = np.nonzero(taken.power_w.T > 0)
+        differs = np.array([_differs(taken, each) for each in scenarios])
+        differs[0] = True
+        quarter, scenario = np.nonzero(differs.T)
+        place = np.full(differs.shape, -1)
+        place[scenario, quarter] = np.arange(len(quarter))
+        entries = [
+            entry
+            for row, each in enumerate(scenarios)
+            for entry in _delivered(taken, each, place[row], offer, delivery)
+        ]
+        situation, lever, share = (np.concatenate(part) for part in zip(*entries, strict=True))
+        nodes = len(grid.nodes)
+        at = (situation * nodes + taken.node[offer[lever]], lever)
+        effect = -share * taken.unit_va[offer[lever]]
+        by_cut = sparse.csr_array((effect, at), shape=(len(quarter) * nodes, len(offer)))
+        return cls(taken, nodes, scenario, quarter, offer, delivery, by_cut)
+
+    @cached_property
+    def power_w(self) -> Floats:
+        """Return what each lever could cut."""
+        return self.taken.power_w[self.offer, self.delivery]
+
+    @property
+    def changed_va(self) -> Phasors:
+        """Return what all offers uncut make each node draw more, shape (situations, nodes)."""
+        changed: Phasors = -(self.by_cut @ self.power_w).reshape(len(self.quarter), self.nodes)
+        return changed
+
+    def parts(self) -> Iterator[Part]:
+        """Yield what hangs together: each quarter, or all where something comes back later."""
+        quarters = self.taken.power_w.shape[1]
+        alone = not any(each.share > 0 for each in self.taken.rebounds)
+        spans = [(each, each + 1) for each in range(quarters)] if alone else [(0, quarters)]
+        for first, end in spans:
+            rows = slice(*np.searchsorted(self.quarter, [first, end]))
+            levers = slice(*np.searchsorted(self.delivery, [first, end]))
+            quarter, block = self.quarter[rows], _block(self.by_cut, rows, levers, self.nodes)
+            yield Part(
+                np.arange(rows.start, rows.stop),
+                np.searchsorted(quarter, quarter),
+                sparse.csr_array(sparse.vstack([block.real, block.imag])),
+                most=self.power_w[levers],
+                cost=np.ones(levers.stop - levers.start),
+                refuge=self.power_w[levers],
+            )
+
+
+def _block(matrix: sparse.csr_array, rows: slice, levers: slice, nodes: int) -> sparse.csr_array:
+    """Return the rows of some situations, which have entries for these levers only."""
+    starts = matrix.indptr[rows.start * nodes : rows.stop * nodes + 1]
+    entries = slice(starts[0], starts[-1])
+    return sparse.csr_array(
+        (matrix.data[entries], matrix.indices[entries] - levers.start, starts - starts[0]),
+        shape=(len(starts) - 1, levers.stop - levers.start),
+    )
+
+
+def _differs(taken: Taken, scenario: Scenario) -> Booleans:
+    """Tell in which quarters a scenario is not that in which all deliver."""
+    delivers = taken.power_w > 0
+    differs: Booleans = (delivers & (scenario.factor != 1)[:, None]).any(axis=0)
+    if scenario.rebounds:
+        for each, active in zip(taken.rebounds, delivers, strict=True):
+            differs |= _returning(each, len(active)) @ active > 0
+    return differs
+
+
+_Entries = tuple[Integers, Integers, Floats]
+
+
+def _delivered(
+    taken: Taken, scenario: Scenario, place: Integers, offer: Integers, delivery: Integers
+) -> Iterator[_Entries]:
+    """Yield situation, lever, and what a watt of the lever delivers in it, below 0 if it returns.
+
+    Args:
+        taken: the list.
+        scenario: one of its scenarios.
+        place: of each quarter the situation, -1 where there is none.
+        offer: of each lever, which.
+        delivery: of each lever, in which quarter.
+    """
+    factor, situation = scenario.factor[offer], place[delivery]
+    lever = np.flatnonzero((situation >= 0) & (factor != 0))
+    yield situation[lever], lever, factor[lever]
+    for position, each in enumerate(taken.rebounds if scenario.rebounds else ()):
+        mine = np.flatnonzero(offer == position)
+        back = _returning(each, len(place))[:, delivery[mine]]
+        quarter, column = np.nonzero((back > 0) & (place >= 0)[:, None])
+        shares = back[quarter, column] * scenario.factor[position]
+        yield place[quarter], mine[column], -shares
+
+
+def _returning(rebound: Rebound, quarters: int) -> Floats:
+    """Return what a watt delivered brings back, shape (quarters back, quarters delivered).
+
+    What would come back after the last quarter is nobody's business here.
+    """
+    lag = np.subtract.outer(np.arange(quarters), np.arange(quarters))
+    comes = (lag >= rebound.first) & (lag < rebound.first + rebound.quarters)
+    return np.where(comes, rebound.share / rebound.quarters, 0.0)

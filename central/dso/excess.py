@@ -1,0 +1,88 @@
+"""Every limit of every situation as one number: how far beyond it the state is.
+
+Columns are the lower limits of the nodes, the upper limits of the nodes [pu] and the limits of
+the branches [% of rating / 100], so that voltages and currents can stand in one table.
+"""
+
+import numpy as np
+
+from central.dso.grid.model import Booleans, Floats, Grid, Integers, Phasors
+from central.dso.limits import Bound, Limits, Violation
+from central.dso.powerflow import Flow, Setting
+from central.dso.sensitivity import Jacobian, Rows
+
+FULL_PCT = 100.0
+_NEAR_PU = 1e-3
+
+
+def excess_pu(flow: Flow, limits: Limits) -> Floats:
+    """Return how far beyond each limit every situation is [pu]; below 0 where there is room.
+
+    The limits may have a first axis for the situations. Shape (situations, columns); inf
+    everywhere in a situation without a solution, -inf at a node that nothing feeds.
+    """
+    voltage_pu = flow.voltage_pu
+    fed = voltage_pu != 0
+    low = np.where(fed, limits.low_pu - voltage_pu, -np.inf)
+    high = np.where(fed, voltage_pu - limits.high_pu, -np.inf)
+    over = (flow.loading_pct - limits.most_pct) / FULL_PCT
+    found = np.concatenate([low, high, over], axis=1)
+    found[~flow.solved] = np.inf
+    return found
+
+
+def outstanding(grid: Grid, setting: Setting, excess: Floats) -> Booleans:
+    """Return the limits that are broken or nearly, of nodes those with no worse neighbour.
+
+    What cures the worst node of a neighbourhood cures the others, mostly; one that is left over
+    is then the worst.
+
+    Args:
+        grid: tells who is a neighbour.
+        setting: of these situations.
+        excess: as `excess_pu` returns it.
+    """
+    near: Booleans = (excess > -_NEAR_PU) & np.isfinite(excess)
+    nodes = len(grid.nodes)
+    closed = np.atleast_2d(grid.closed if setting.closed is None else setting.closed)
+    for side in (slice(0, nodes), slice(nodes, 2 * nodes)):
+        of_nodes, beside = excess[:, side], np.full((nodes, len(excess)), -np.inf)
+        for here, there in ((grid.branch_from, grid.branch_to), (grid.branch_to, grid.branch_from)):
+            np.maximum.at(beside, here, np.where(closed, of_nodes[:, there], -np.inf).T)
+        near[:, side] &= of_nodes >= beside.T
+    return near
+
+
+def rows_at(jacobian: Jacobian, u_pu: Phasors, column: Integers) -> Rows:
+    """Return the voltages and currents behind columns: a current at its greater side."""
+    nodes = len(u_pu)
+    is_node = column < 2 * nodes
+    element = np.where(is_node, column % nodes, column - 2 * nodes)
+    at_to = np.zeros(len(column), dtype=bool)
+    at_to[~is_node] = jacobian.greater_side(u_pu, element[~is_node])
+    return Rows(element, is_node, at_to)
+
+
+def direction(nodes: int, column: Integers) -> Floats:
+    """Return what the excess does when the voltage [pu] or current [% of rating] rises by 1."""
+    found: Floats = np.select([column < nodes, column < 2 * nodes], [-1.0, 1.0], 1 / FULL_PCT)
+    return found
+
+
+def limit_at(grid: Grid, limits: Limits, flow: Flow, situation: int, column: int) -> Violation:
+    """Return value and limit behind a column, kept or not."""
+    nodes = len(grid.nodes)
+    low_pu, high_pu, most_pct = (
+        each[situation] if each.ndim > 1 else each
+        for each in (limits.low_pu, limits.high_pu, limits.most_pct)
+    )
+    if column >= 2 * nodes:
+        element, lines = column - 2 * nodes, grid.spans["line"]
+        bound = Bound.LINE if lines.start <= element < lines.stop else Bound.TRANSFORMER
+        value, limit = flow.loading_pct[situation, element], most_pct[element]
+    else:
+        is_low, element = column < nodes, column % nodes
+        bound = Bound.UNDERVOLTAGE if is_low else Bound.OVERVOLTAGE
+        value = abs(flow.u_pu[situation, element])
+        limit = low_pu[element] if is_low else high_pu[element]
+    return Violation(situation, bound, element, float(value), float(limit))

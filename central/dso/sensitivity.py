@@ -1,0 +1,204 @@
+"""What a voltage or a current does when somebody draws one watt more, or one var, anywhere.
+
+The power flow is the root of the nodal current balance, with each source behind its internal
+admittance ``y`` (U open voltage, S drawn power, an asterisk for the conjugate):
+
+```
+F(u) = (Y + y) u - y U + (S/u)*                                                             = 0
+dF   = (Y + y) du - (S/u²)* du* + (dS/u)*                                                   = 0
+```
+
+A watched value ``r`` changes by ``dr = Re(c · du)``. With the real Jacobian J of F and J'λ = c*,
+λ read as a complex number at each node, ``dr/dP + j dr/dQ = -(λ/u)*``: one factorisation for a
+state and one pair of triangular solves for a row give the effect of every node, exactly.
+
+Source: Nocedal, Wright: Numerical Optimization (2nd ed., 2006), section 8.2 (adjoint); Milano:
+Power System Modelling and Scripting (2010), section 4.4 (current balance in rectangular
+coordinates); power-grid-model 1.12 documentation, User manual, Components: Source.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from central.dso.configurations import Configurations
+from central.dso.grid.admittance import BASE_VA, Admittance
+from central.dso.grid.model import Booleans, Floats, Grid, Integers, Phasors
+from central.dso.powerflow import Setting
+
+_FULL_PCT = 100.0
+_SHORT_CIRCUIT_VA = 1e10  # the engine's, where the file says nothing
+_RESISTANCE_OVER_REACTANCE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is watched: the voltage of a node [pu], or the current of a branch [% of rating].
+
+    Args:
+        element: position of the node or branch.
+        is_node: which of the two.
+        at_to: of a branch, whether its current is taken at the to side.
+    """
+
+    element: Integers
+    is_node: Booleans
+    at_to: Booleans
+
+    def __len__(self) -> int:
+        return len(self.element)
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Values of the watched rows in one state, and what moves them.
+
+    Args:
+        value: voltages [pu] and currents [% of rating], shape (rows).
+        per_w: change for one watt more drawn at a node, load convention, shape (rows, nodes);
+            0 at a node that nothing feeds.
+        per_var: change for one var more drawn, in the same shape.
+    """
+
+    value: Floats
+    per_w: Floats
+    per_var: Floats
+
+
+class Jacobian:
+    """The linearised power flow of one configuration of a grid, for any of its states."""
+
+    def __init__(self, admittance: Admittance) -> None:
+        self.admittance = admittance
+        self.grid = admittance.grid
+
+    def sensitivity(self, u_pu: Phasors, drawn_va: Phasors, rows: Rows) -> Sensitivity:
+        """Return what moves the watched rows in a solved state.
+
+        Args:
+            u_pu: voltages, shape (nodes); 0 where nothing feeds a node.
+            drawn_va: what is drawn at each node in that state, shape (nodes).
+            rows: what is watched; the gradient of a current that is exactly 0 is taken as 0.
+        """
+        value, slope = self._watched(u_pu, rows)
+        live = u_pu != 0
+        over_u = np.divide(1.0, u_pu, out=np.zeros_like(u_pu), where=live)
+        factor = splu(self._at(np.conj(drawn_va / BASE_VA * over_u**2), live))
+        seen = np.empty((2 * len(u_pu), len(rows)))
+        seen[0::2], seen[1::2] = slope.real.T, -slope.imag.T
+        adjoint = factor.solve(seen, trans="T")
+        effect = -np.conj((adjoint[0::2] + 1j * adjoint[1::2]).T * over_u) / BASE_VA
+        return Sensitivity(
+            value, np.ascontiguousarray(effect.real), np.ascontiguousarray(effect.imag)
+        )
+
+    def greater_side(self, u_pu: Phasors, branches: Integers) -> Booleans:
+        """Tell for some branches whether the current loads its rating more at the to side."""
+        from_share, to_share = (
+            np.abs(current_a[branches]) / rating_a[branches]
+            for current_a, rating_a in zip(
+                self.admittance.currents_a(u_pu), self.grid.rating_a, strict=True
+            )
+        )
+        at_to: Booleans = to_share > from_share
+        return at_to
+
+    def _watched(self, u_pu: Phasors, rows: Rows) -> tuple[Floats, Phasors]:
+        """Return values, and the complex slopes c of ``dr = Re(c · du)``, shape (rows, nodes)."""
+        slope: Phasors = np.zeros((len(rows), len(u_pu)), dtype=complex)
+        value = np.empty(len(rows))
+        is_node, is_branch = np.flatnonzero(rows.is_node), np.flatnonzero(~rows.is_node)
+        node = rows.element[is_node]
+        value[is_node] = np.abs(u_pu[node])
+        slope[is_node, node] = _direction(u_pu[node])
+        branch, to = rows.element[is_branch], rows.at_to[is_branch]
+        start, end = self.grid.branch_from[branch], self.grid.branch_to[branch]
+        at_start, at_end = self._ports_pct(branch, to)
+        current_pct = at_start * u_pu[start] + at_end * u_pu[end]
+        value[is_branch] = np.abs(current_pct)
+        slope[is_branch, start] += _direction(current_pct) * at_start
+        slope[is_branch, end] += _direction(current_pct) * at_end
+        return value, slope
+
+    def _ports_pct(self, branch: Integers, to: Booleans) -> tuple[Phasors, Phasors]:
+        """Return what 1 pu at the from and at the to end drives through one side [% of rating]."""
+        made, rating_a = self.admittance, self.grid.rating_a
+        base_a = np.where(to, made.base_to_a[branch], made.base_from_a[branch])
+        scale = base_a / np.where(to, rating_a[1][branch], rating_a[0][branch]) * _FULL_PCT
+        at_start = np.where(to, made.ports.tf[branch], made.ports.ff[branch])
+        at_end = np.where(to, made.ports.tt[branch], made.ports.ft[branch])
+        return np.asarray(at_start * scale), np.asarray(at_end * scale)
+
+    def _at(self, load: Phasors, live: Booleans) -> sparse.csc_array:
+        """Return J, real and imaginary part of each node side by side; 1 at a dead node."""
+        jacobian, block = self._constant.copy(), self._diagonal
+        jacobian.data[block[0]] -= load.real
+        jacobian.data[block[1]] -= load.imag
+        jacobian.data[block[2]] -= load.imag
+        jacobian.data[block[3]] += load.real
+        if not live.all():
+            keep = sparse.diags_array(np.repeat(live, 2).astype(float))
+            rest = sparse.diags_array(np.repeat(~live, 2).astype(float))
+            jacobian = sparse.csc_array(keep @ jacobian @ keep + rest)
+        return jacobian
+
+    @cached_property
+    def _constant(self) -> sparse.csc_array:
+        """Return the part of J that no state changes."""
+        count = len(self.grid.nodes)
+        nodal, node = self.admittance.nodal.tocoo(), np.arange(count)
+        row, column = 2 * np.append(nodal.row, node), 2 * np.append(nodal.col, node)
+        y = np.append(nodal.data, _sources_pu(self.grid))
+        rows = np.concatenate([row, row, row + 1, row + 1])
+        columns = np.concatenate([column, column + 1, column, column + 1])
+        values = np.concatenate([y.real, -y.imag, y.imag, y.real])
+        made = sparse.csc_array((values, (rows, columns)), shape=(2 * count, 2 * count))
+        made.sum_duplicates()
+        return made
+
+    @cached_property
+    def _diagonal(self) -> Integers:
+        """Return where the four parts of each node's own block stand, shape (4, nodes)."""
+        made = self._constant
+        columns = np.repeat(np.arange(made.shape[1]), np.diff(made.indptr))
+        own = np.flatnonzero(made.indices // 2 == columns // 2)
+        part = (made.indices[own] % 2) * 2 + columns[own] % 2
+        return np.array([own[part == each] for each in range(4)])
+
+
+class Jacobians:
+    """The linearised power flows behind situations: one for each setting that differs."""
+
+    def __init__(self, grid: Grid, setting: Setting) -> None:
+        self._configurations = Configurations(grid, setting)
+        self._known: dict[int, Jacobian] = {}
+
+    def of(self, situation: int) -> Jacobian:
+        """Return the one of a situation."""
+        admittance = self._configurations.of(situation)
+        if id(admittance) not in self._known:
+            self._known[id(admittance)] = Jacobian(admittance)
+        return self._known[id(admittance)]
+
+
+def _direction(phasor: Phasors) -> Phasors:
+    """Return the conjugate of each phasor at length 1; 0 for 0."""
+    size = np.abs(phasor)
+    found: Phasors = np.divide(np.conj(phasor), size, out=np.zeros_like(phasor), where=size > 0)
+    return found
+
+
+def _sources_pu(grid: Grid) -> Phasors:
+    """Return the internal admittance of the sources at each node [pu]."""
+    sources = grid.network["source"]
+    sources = sources[sources["status"] == 1]
+    short_va = np.where(np.isnan(sources["sk"]), _SHORT_CIRCUIT_VA, sources["sk"])
+    ratio = sources["rx_ratio"]
+    ratio = np.where(np.isnan(ratio), _RESISTANCE_OVER_REACTANCE, ratio)
+    inner = short_va / BASE_VA * np.sqrt(1 + ratio**2) / (ratio + 1j)
+    found: Phasors = np.zeros(len(grid.nodes), dtype=complex)
+    np.add.at(found, grid.source_nodes, inner)
+    return found

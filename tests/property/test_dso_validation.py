@@ -1,0 +1,86 @@
+"""On any feeder: validation never accepts a violation, and never refuses without one."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from central.dso.delivering import NO_REBOUND, Cases, Rebound, Taken, usual_scenarios
+from central.dso.excess import excess_pu
+from central.dso.grid.model import Floats, Grid, Phasors
+from central.dso.limits import Limits
+from central.dso.powerflow import PowerFlow
+from central.dso.validation import validate
+from tests.grids import feeder, loads_va
+
+QUARTERS = 3
+WORSE_PU = 1e-5
+
+
+def drawn(seed: int, nodes: int, length_km: float, rating_a: float, mean_w: float) -> tuple[
+    Grid, Phasors
+]:  # fmt: skip
+    """Return a feeder and what is drawn there, well within limits or already beyond them."""
+    grid = feeder(nodes, seed=seed, length_km=length_km, rating_a=rating_a)
+    return grid, loads_va(grid, situations=QUARTERS, seed=seed, mean_w=mean_w)
+
+
+def offers(grid: Grid, seed: int, count: int, most_w: float, *, returning: float) -> Taken:
+    draw = np.random.default_rng(seed)
+    rebounds = [Rebound(0.6, 1, 2) if draw.random() < returning else NO_REBOUND
+                for _ in range(count)]  # fmt: skip
+    power_w = draw.uniform(0, most_w, (count, QUARTERS)) * (draw.random((count, QUARTERS)) < 0.7)
+    return Taken.of(
+        grid, [f"offer-{k}" for k in range(count)],
+        [grid.pods[k] for k in draw.integers(0, len(grid.pods), count)],
+        is_up=draw.random(count) < 0.4, power_w=power_w, rebounds=rebounds,
+    )  # fmt: skip
+
+
+def worse_pu(power_flow: PowerFlow, drawn_va: Phasors, taken: Taken, names: Taken) -> Floats:
+    """Return how much worse than without offers each limit of each situation is [pu].
+
+    The scenarios are those of the whole list, also where nothing of an offer is left.
+    """
+    limits = Limits.of(power_flow.grid)
+    cases = Cases.of(power_flow.grid, taken, usual_scenarios(power_flow.grid, names))
+    flow = power_flow.solve(drawn_va[cases.quarter] + cases.changed_va, exact=True)
+    before = excess_pu(power_flow.solve(drawn_va, exact=True), limits)
+    return excess_pu(flow, limits) - np.maximum(before, 0)[cases.quarter]
+
+
+GRIDS = st.builds(
+    drawn,
+    st.integers(0, 10_000),
+    st.integers(5, 14),
+    st.floats(0.5, 5.0),
+    st.floats(60.0, 300.0),
+    st.sampled_from([5e4, 1.5e5, 4e5]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    GRIDS, st.integers(0, 10_000), st.integers(1, 12), st.sampled_from([1e5, 1e6, 4e6]),
+    st.sampled_from([0.0, 0.5]),
+)  # fmt: skip
+def test_never_a_violation_and_never_a_refusal_without_one(
+    made: tuple[Grid, Phasors], seed: int, count: int, most_w: float, returning: float
+) -> None:
+    grid, drawn_va = made
+    power_flow = PowerFlow(grid)
+    taken = offers(grid, seed, count, most_w, returning=returning)
+    found = validate(power_flow, drawn_va, taken, Limits.of(grid))
+    assert ((found.accepted_w >= 0) & (found.accepted_w <= taken.power_w)).all()
+    kept = replace(taken, power_w=found.accepted_w)
+    assert worse_pu(power_flow, drawn_va, kept, taken).max() <= WORSE_PU
+    cut = {(each.offer, each.quarter) for each in found.cuts}
+    assert cut == {(k, q) for k, q in np.argwhere(found.accepted_w < taken.power_w).tolist()}
+    assert all(each.scenario in found.scenarios for each in found.cuts)
+    for each in found.cuts if found.is_largest else ():
+        # A little more of it, and only of it, and the limit that was named is the one that goes.
+        power_w = found.accepted_w.copy()
+        power_w[each.offer, each.quarter] += 0.05 * taken.power_w[each.offer, each.quarter] + 5e3
+        more = worse_pu(power_flow, drawn_va, replace(taken, power_w=power_w), taken)
+        assert more.max() > 0
