@@ -346,8 +346,10 @@ def _tell_need(desk: Desk, need: Need) -> None:
     else:
         print("no flexibility is needed")
     for left in need.residual[:_MOST_ROWS]:
-        print(f"{left.name(desk.grid)} stays beyond its limit by {left.excess:.3g} in "
-              f"{expectation.told(left.situation)}: all that could be moved does not suffice")  # fmt: skip
+        print(
+            f"{left.name(desk.grid)} stays beyond its limit by {left.excess:.3g} in "
+            f"{expectation.told(left.situation)}: all that could be moved does not suffice"
+        )
 
 
 def _tell_validated(desk: Desk, validated: Validated) -> None:

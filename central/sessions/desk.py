@@ -236,9 +236,7 @@ class Desk:
             NotConverged: a situation has no power flow.
         """
         resources = assumed_resources(self.grid, assessed.expectation, self.terms.flexible_pct)
-        return size_need(
-            self.power_flow, assessed, resources, confidence_pct=expected.sure * _FULL_PCT
-        )
+        return size_need(self.power_flow, assessed, resources, confidence=expected.sure)
 
     def configuration(self, expected: Expected, plan: Plan, need: Need) -> GridConfiguration:
         """Return own means with what they avoid buying, I-11."""

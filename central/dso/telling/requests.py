@@ -83,7 +83,7 @@ def flex_requests(
                 sensitivities=table.sensitivities,
                 maximum_price_ueur_per_mwh=round(maximum_price_eur_per_mwh * 1_000_000),
                 reliability_permille=round(reliability * _PERMILLE),
-                confidence_permille=round(need.confidence_pct * 10),
+                confidence_permille=round(need.confidence * _PERMILLE),
                 unsolved=table.unsolved,
             )
         )

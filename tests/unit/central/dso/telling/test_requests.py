@@ -27,7 +27,7 @@ def sized(grid: Grid, *power_w: float, flexible_pct: float = 40.0) -> Need:
     flow = PowerFlow(grid)
     assessed = assess(flow, expectation, margin=Margin())
     resources = assumed_resources(grid, expectation, flexible_pct)
-    return size_need(flow, assessed, resources, confidence_pct=95.0)
+    return size_need(flow, assessed, resources, confidence=0.95)
 
 
 def asked(grid: Grid, need: Need) -> tuple[FlexRequest, ...]:
