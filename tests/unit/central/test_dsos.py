@@ -102,7 +102,7 @@ def test_congestions_are_told_worst_first_and_end_with_status_one(
     assert status == 1
     head, first, *_ = out.splitlines()
     assert head.split()[0] == "element"
-    assert "L-" in first
+    assert "%" in first
     assert "load" in first
     (file,) = tmp_path.glob("I-10-*.json")
     assert str(file) in err
