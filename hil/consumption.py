@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hil.appliances import MS_PER_HOUR, MS_PER_MINUTE, local_midnight_ms
 from hil.feeder.customers import Customer, CustomerKind
 from hil.noise import seed_of
+from hil.plant_file import Growth
 from hil.sky import MS_PER_DAY, roof_shares
 
 Floats = NDArray[np.float64]
@@ -38,6 +39,7 @@ _CHARGING_H, _CHARGING_SHARE = (1.0, 5.0), 0.5
 _GIVING_H, _GIVING_SHARE = (18.5, 21.5), 0.8
 _WORKING_H = (6.0, 22.0)
 _FUEL_CELL_SHARE = 0.9
+_GROWING = CustomerKind.HOME, CustomerKind.DISTRICT
 
 
 def wanders(seeds: NDArray[np.uint64], unix_ms: int, knot_ms: int) -> Floats:
@@ -61,15 +63,24 @@ class Consumption:
         customers: who they are.
         seed: decides their habits.
         weather_seed: the sky over the district.
+        growth: by how much what homes take has grown, and where; nothing by default.
     """
 
-    def __init__(self, customers: Sequence[Customer], *, seed: int, weather_seed: int) -> None:
+    def __init__(
+        self,
+        customers: Sequence[Customer],
+        *,
+        seed: int,
+        weather_seed: int,
+        growth: Growth | None = None,
+    ) -> None:
         self._weather_seed = weather_seed
         self._kinds = {
             kind: np.array([i for i, one in enumerate(customers) if one.kind is kind], dtype=int)
             for kind in CustomerKind
         }
-        self._peaks_w = np.array([one.peak_w for one in customers])
+        grown = growth or Growth()
+        self._peaks_w = np.array([one.peak_w * _grown(one, grown) for one in customers])
         factors = np.array([one.power_factor for one in customers])
         self._var_per_w = np.sqrt(1.0 - factors**2) / factors
         self._seeds = np.array([seed_of("customer", seed, one.pod) for one in customers], np.uint64)
@@ -113,6 +124,10 @@ class Consumption:
         weather = wanders(seeds, unix_ms, 3 * MS_PER_HOUR)
         gusts = wanders(seeds + np.uint64(1), unix_ms, 2 * MS_PER_MINUTE)
         return np.clip(0.35 + 0.5 * weather + 0.1 * gusts, 0.0, 1.0)
+
+
+def _grown(customer: Customer, growth: Growth) -> float:
+    return growth.factor_at(customer.node) if customer.kind in _GROWING else 1.0
 
 
 def _local_hour(unix_ms: int) -> float:

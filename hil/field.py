@@ -61,6 +61,7 @@ class Field:
             seed=settings.seed,
             weather_seed=weather_seed,
             source_wander_pct=settings.source_wander_pct,
+            growth=settings.growth,
         )
         self.sensors = {
             place.name: FieldSensor(place, seed=settings.seed, class_pct=settings.sensors.class_pct)

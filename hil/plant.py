@@ -17,7 +17,7 @@ from hil.feeder.flow import Flow, Unsolvable, Wiring
 from hil.feeder.network import Network, State, Transformer, built
 from hil.household import Household, Supply
 from hil.noise import seed_of, wander
-from hil.plant_file import Action
+from hil.plant_file import Action, Growth
 from ledger.errors import Rejected
 
 _PHASES = 3
@@ -33,6 +33,7 @@ class Plant:
         seed: decides the customers without a meter.
         weather_seed: the sky over the district.
         source_wander_pct: how far the voltage of the source drifts, either way.
+        growth: of what homes take.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Plant:
         seed: int = 0,
         weather_seed: int = 0,
         source_wander_pct: float = 0.0,
+        growth: Growth | None = None,
     ) -> None:
         self.network: Network = built(description)
         self.customers: tuple[Customer, ...] = customers_of(description)
@@ -49,7 +51,9 @@ class Plant:
         self.failure: str | None = None
         self._wiring = Wiring(self.network, self.network.normal_state())
         self._flow: Flow | None = None
-        self._consumption = Consumption(self.customers, seed=seed, weather_seed=weather_seed)
+        self._consumption = Consumption(
+            self.customers, seed=seed, weather_seed=weather_seed, growth=growth
+        )
         self._places = {one.pod: index for index, one in enumerate(self.customers)}
         self._houses: dict[str, tuple[Household, tuple[int, ...]]] = {}
         self._source_seed = seed_of("source", seed)

@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hil.config import read_bench_file
-from hil.plant_file import COUNTED, DEFAULT_SIZE_PCT, Action, SensorFaultKind
+from hil.plant_file import COUNTED, DEFAULT_SIZE_PCT, Action, PlantSettings, SensorFaultKind
 from ledger import command
 from ledger.errors import Rejected
 from ledger.signing import SigningKey
@@ -36,6 +37,13 @@ def add_verbs(
     command.subcommand(inner, "key", "make the sensors' key if there is none, and show it", _key)
     pods = command.subcommand(inner, "pods", "list the points of delivery of a network", _pods)
     pods.add_argument("network", type=Path, nargs="?", metavar="NETWORK", help="network file")
+    told = "write the past of every point of delivery of the plant as CSV"
+    past = command.subcommand(inner, "history", told, _history)
+    past.add_argument("file", type=Path, metavar="FILE", help="quarter-hours")
+    past.add_argument("--weather", type=Path, metavar="FILE", help="what the weather service said")
+    past.add_argument("--days", type=int, default=36, metavar="N", help="whole days (default 36)")
+    told = "its end, as 2026-06-21T12:00Z"
+    past.add_argument("--until", type=_instant, required=True, metavar="TIME", help=told)
     for action, purpose in _PURPOSES.items():
         verb = command.subcommand(inner, action, purpose, _act(ask, action))
         verb.add_argument("device", metavar="DEVICE", help="its name, as L-3-4, S1, TR-1")
@@ -90,13 +98,15 @@ def _plant(action: str, **settings: object) -> Request:
     return {"command": "plant", "action": action, **settings}
 
 
-def _told(arguments: argparse.Namespace, answer: Mapping[str, Any] | None) -> int:
+def _told(
+    arguments: argparse.Namespace, answer: Mapping[str, Any] | None, schema: str = "hil-plant"
+) -> int:
     """Show a running bench's answer: one line a value, or JSON."""
     if answer is None:
         return command.Exit.OK
     told = {key: value for key, value in answer.items() if key not in {"schema", "ok"}}
     if arguments.json:
-        command.show(told, "hil-plant")
+        command.show(told, schema)
     else:
         for key, value in told.items():
             print(f"{key} {_plain(value)}")  # noqa: T201 -- a command's data
@@ -135,6 +145,43 @@ def _key(arguments: argparse.Namespace) -> int:
     else:
         print(f"{told['party']} {public}")  # noqa: T201 -- a command's data
     return command.Exit.OK
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    """Write what the customers of a bench file's plant took, and what their weather was to be."""
+    # Numerics are loaded by who asks for a plant.
+    from hil.consumption import Consumption  # noqa: PLC0415
+    from hil.feeder.customers import customers_of  # noqa: PLC0415
+    from hil.feeder.description import CIGRE, read_description  # noqa: PLC0415
+    from hil.past import write_history, write_weather  # noqa: PLC0415
+
+    if arguments.config is None:
+        raise Rejected(
+            "no bench file is named", where="command line", remedy="name it with -c FILE"
+        )
+    file = read_bench_file(arguments.config).value
+    plant, weather_seed = file.plant or PlantSettings(), file.bench.weather_seed
+    customers = customers_of(read_description(plant.network or CIGRE))
+    consumption = Consumption(
+        customers, seed=plant.seed, weather_seed=weather_seed, growth=plant.growth
+    )
+    if arguments.dry_run:
+        return command.Exit.OK
+    span = {"days": arguments.days, "until_ms": arguments.until}
+    told = {"rows": write_history(arguments.file, customers, consumption, **span)}
+    if arguments.weather is not None:
+        told["weather_rows"] = write_weather(arguments.weather, weather_seed, **span)
+    return _told(arguments, told, "hil-history")
+
+
+def _instant(text: str) -> int:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"expected a time as 2026-06-21T12:00Z, found {text!r}")
+    return round(instant.timestamp() * 1000)
 
 
 def _pods(arguments: argparse.Namespace) -> int:

@@ -95,6 +95,28 @@ class SensorSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """A scenario: heat pumps and electric cars have come to homes, of every hour alike.
+
+    Args:
+        pct: how much more the homes take [%].
+        at: nodes, or beginnings of their names (`LV-5`), whose homes it is; all by default.
+    """
+
+    pct: float = 0.0
+    at: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.pct <= -100:  # noqa: PLR2004 -- nothing would be left
+            raise ValueError(f"growth.pct must be above -100, not {self.pct}")
+
+    def factor_at(self, node: str) -> float:
+        """Return what the homes at a node take now, of what they took."""
+        here = not self.at or any(node == one or node.startswith(f"{one}-") for one in self.at)
+        return 1.0 + self.pct / 100.0 if here else 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class PlantSettings:
     """The electrical network behind the meters.
 
@@ -108,6 +130,7 @@ class PlantSettings:
         switch_s: how long a switch needs.
         event: what happens.
         sensors: the field sensors.
+        growth: of what homes take.
     """
 
     network: Path | None = None
@@ -119,6 +142,7 @@ class PlantSettings:
     switch_s: float = 2.0
     event: tuple[EventSettings, ...] = ()
     sensors: SensorSettings = SensorSettings()
+    growth: Growth = Growth()
 
     def __post_init__(self) -> None:
         if self.every_s <= 0:

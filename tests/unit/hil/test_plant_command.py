@@ -124,3 +124,21 @@ def test_the_key_is_made_once_and_shown(tmp_path: Path, capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)["key"] == public
     assert main(["plant", "key"]) == 2
     assert "no bench file is named" in capsys.readouterr().err
+
+
+def test_the_past_is_written_as_a_bench_file_says(tmp_path: Path, capsys: Any) -> None:  # noqa: ANN401
+    grown = written(tmp_path, '[plant]\nseed = 1\n[plant.growth]\npct = 35\nat = ["LV-6"]')
+    files = [tmp_path / "history.csv", tmp_path / "weather.csv"]
+    words = ["plant", "history", str(files[0]), "--weather", str(files[1]), "--days", "1"]
+    assert main([*words, "--until", "2026-06-21T12:00+02:00", "-c", grown, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    lines = [len(file.read_text(encoding="utf-8").splitlines()) - 1 for file in files]
+    assert [told["rows"], told["weather_rows"]] == lines
+    assert lines[0] == 96 * len(customers_of(read_description(CIGRE)))
+
+
+@pytest.mark.parametrize("until", ["2026-06-21T12:00", "noon"])
+def test_the_end_of_the_past_is_an_instant(tmp_path: Path, bench: str, until: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["plant", "history", str(tmp_path / "h.csv"), "--until", until, "-c", bench])
+    assert not (tmp_path / "h.csv").exists()
