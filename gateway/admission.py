@@ -13,12 +13,11 @@ only a signed segment can be blamed for:
 `place` then looks at the known segments of the node: duplicates fold, contradictions are kept.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from operator import itemgetter
+from operator import add, itemgetter
 from typing import NoReturn
 
 from gateway.ports import Examined, Link, Neighbours
@@ -38,7 +37,6 @@ _KIND, _SEQUENCE, _SLOT, _OFFSET = 1, 2, 3, 4
 _IMPORT, _EXPORT = 11, 12
 _sequence_of = itemgetter(_SEQUENCE)
 _slot_of = itemgetter(_SLOT)
-_sha256 = hashlib.sha256
 
 
 @dataclass(slots=True)
@@ -173,26 +171,21 @@ def _dense_readings(header: SegmentHeader, records: Sequence[bytes]) -> tuple[Ro
     """Return first and last row if the records are one reading for each slot, and nothing else.
 
     Nearly every segment is like that, and then its records need not be decoded: they match the
-    grammar of a reading, and their sequences and slots are, byte for byte, the expected ones.
-    None says only that it must be looked at one by one.
+    grammar of a reading, and their sequences and slots are the expected ones. None says only
+    that it must be looked at one by one.
     """
-    count, first_slot = header.count, header.first_slot
-    matches = list(map(codec.READING.fullmatch, records))
-    if header.end_slot != first_slot + count or not all(matches):
+    # Before any list is made of it: the header is not believed yet, and could claim 2^48 slots.
+    if header.end_slot != header.first_slot + header.count:
         return None
-    # The places as they stand in the records: encoded integers get longer as they grow, never
-    # shorter, so with equal ends all are equally long and go up in equal steps.
-    start = codec.encode([header.first_sequence, first_slot])[1:]
-    end = codec.encode([header.next_sequence - 1, header.end_slot - 1])[1:]
-    first_place, last_place = int.from_bytes(start, "big"), int.from_bytes(end, "big")
-    if len(start) != len(end):
+    skimmed = codec.skim_readings(records)
+    if skimmed is None:
         return None
-    places = [int.from_bytes(match[1], "big") for match in matches if match]
-    step = (last_place - first_place) // max(count - 1, 1) or 1
-    if places != list(range(first_place, last_place + 1, step)):
+    places, first, last = skimmed
+    sequences = range(header.first_sequence, header.next_sequence)
+    slots = range(header.first_slot, header.end_slot)
+    if places[::2] != list(sequences) or places[1::2] != list(slots):
         return None
-    first, last = codec.read_rows([records[0], records[-1]])
-    _check_summary(header, first, last, _dense_bits(header, first_slot, header.end_slot))
+    _check_summary(header, first, last, _dense_bits(header, header.first_slot, header.end_slot))
     return first, last
 
 
@@ -243,11 +236,7 @@ def _registers(row: Row | None) -> tuple[int, int] | None:
 
 
 def _check_root(header: SegmentHeader, segment: Segment) -> None:
-    # As `merkle.leaf_hash`, without a call for each.
-    leaves = [
-        _sha256(b"\x00" + salt + record).digest()
-        for salt, record in zip(segment.salts, segment.records, strict=True)
-    ]
+    leaves = merkle.leaf_hashes(map(add, segment.salts, segment.records))
     if merkle.root(leaves) != header.records_root:
         _refuse("the records are not those that were signed", "wrong_root")
 

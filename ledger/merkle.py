@@ -15,7 +15,7 @@ Source: RFC 9162 §2.1.1 … §2.1.4.2.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ledger.errors import Rejected
 
@@ -30,7 +30,7 @@ def leaf_hash(leaf: bytes) -> bytes:
     return _sha256(b"\x00" + leaf).digest()
 
 
-def leaf_hashes(leaves: Sequence[bytes]) -> list[bytes]:
+def leaf_hashes(leaves: Iterable[bytes]) -> list[bytes]:
     """Return the hash of each leaf."""
     return [_sha256(b"\x00" + leaf).digest() for leaf in leaves]
 
@@ -46,7 +46,8 @@ def root(hashes: Sequence[bytes]) -> bytes:
         return EMPTY_ROOT
     level = list(hashes)
     while len(level) > 1:
-        level = _level_above(level)
+        odd = level[-1:] if len(level) & 1 else []
+        level = _parents(level) + odd
     return level[0]
 
 
@@ -270,14 +271,9 @@ def _largest_subtree(start: int, end: int) -> int:
 
 
 def _parents(nodes: Sequence[bytes]) -> list[bytes]:
+    """Return the hash over each pair of nodes; an odd one at the end has no parent here."""
+    one_by_one = iter(nodes)
     return [
         _sha256(b"\x01" + left + right).digest()
-        for left, right in zip(nodes[::2], nodes[1::2], strict=False)
+        for left, right in zip(one_by_one, one_by_one, strict=False)
     ]
-
-
-def _level_above(level: list[bytes]) -> list[bytes]:
-    above = _parents(level)
-    if len(level) & 1:
-        above.append(level[-1])
-    return above

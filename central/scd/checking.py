@@ -68,8 +68,7 @@ def checked_rows(segment: Segment, header: SegmentHeader) -> tuple[list[Row], li
     """
     if header.count != len(segment.records):
         reject(f"{len(segment.records)} records; the header says {header.count}", "wrong_count")
-    salted = list(map(add, segment.salts, segment.records))
-    if root(leaf_hashes(salted)) != header.records_root:
+    if root(leaf_hashes(map(add, segment.salts, segment.records))) != header.records_root:
         reject("the records' root is not the one in the header", "wrong_root")
     rows = read_rows(segment.records)
     if [row[2] for row in rows] != list(range(header.first_sequence, header.next_sequence)):

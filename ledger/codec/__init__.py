@@ -22,7 +22,6 @@ from ledger.codec.containers import (
     encode_window_leaves,
     header_hash,
 )
-from ledger.codec.grammar import READING
 from ledger.codec.records import (
     SALT_BYTES,
     Row,
@@ -32,10 +31,10 @@ from ledger.codec.records import (
     read_rows,
     record_of,
     row_span,
+    skim_readings,
 )
 
 __all__ = [
-    "READING",
     "SALT_BYTES",
     "Row",
     "decode",
@@ -62,4 +61,5 @@ __all__ = [
     "read_rows",
     "record_of",
     "row_span",
+    "skim_readings",
 ]

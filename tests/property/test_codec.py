@@ -155,6 +155,41 @@ def test_bytes_cannot_move_from_one_record_to_the_next(
         codec.read_rows(moved)
 
 
+@given(st.lists(readings(1) | readings(3), min_size=1, max_size=20))
+def test_readings_are_skimmed_as_they_are_read(records: list[Reading]) -> None:
+    encoded = [codec.encode_record(record) for record in records]
+    rows = codec.read_rows(encoded)
+    places = [number for record in records for number in (record.sequence, record.slot)]
+    assert codec.skim_readings(encoded) == (places, rows[0], rows[-1])
+
+
+@given(st.lists(readings(1), min_size=2, max_size=5), st.data())
+def test_bytes_cannot_move_from_one_reading_to_the_next(
+    records: list[Reading], data: st.DataObject
+) -> None:
+    encoded = [codec.encode_record(record) for record in records]
+    joined = b"".join(encoded)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(joined) - 1), max_size=len(encoded))))
+    parts = [joined[a:b] for a, b in zip([0, *cuts], [*cuts, len(joined)], strict=True)]
+    if parts == encoded:
+        return
+    assert codec.skim_readings(parts) is None
+    with pytest.raises(Rejected):
+        codec.read_rows(parts)
+
+
+@given(st.lists(readings(1), min_size=1, max_size=3), RECORDS, st.data())
+def test_among_readings_nothing_else_is_skimmed(
+    records: list[Reading], other: Record, data: st.DataObject
+) -> None:
+    encoded = [codec.encode_record(record) for record in records]
+    strange = data.draw(st.just(b"") | st.binary(max_size=20) | st.just(codec.encode_record(other)))
+    place = data.draw(st.integers(0, len(encoded)))
+    encoded.insert(place, strange)
+    is_reading = isinstance(other, Reading) and strange == codec.encode_record(other)
+    assert (codec.skim_readings(encoded) is not None) is is_reading
+
+
 @settings(max_examples=2000)
 @given(st.binary(max_size=400))
 def test_hostile_bytes_end_in_rejected_or_in_their_own_encoding(hostile: bytes) -> None:
