@@ -26,6 +26,7 @@ from ledger.tls import Failure, Tls, cut, meaning
 
 _CONNECT_TIMEOUT_S = 5.0
 _MISC_PERIOD_S = 1.0
+_READ_AHEAD_BYTES = 1 << 16
 _QUEUED_PUBLICATIONS = 100_000
 _HUNG_UP = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 
@@ -39,6 +40,46 @@ class _Token:
     client: Client
     mid: int
     qos: int
+
+
+class _ReadAhead:
+    """A socket that is read in large pieces, however small those are that paho asks for.
+
+    Paho reads byte by byte where a message begins, and one message for each turn of the event
+    loop: four system calls for each, and a fifth to wait for the next.
+    """
+
+    def __init__(self, socket: Any) -> None:  # noqa: ANN401 -- paho's, plain or TLS
+        self._socket = socket
+        self._ahead: bytes = b""
+        self._at = 0
+        self.send = socket.send
+        self.close = socket.close
+        self.fileno = socket.fileno
+        self.setblocking = socket.setblocking
+
+    def recv(self, most: int) -> bytes:
+        """Return up to `most` bytes; none at the end of the stream.
+
+        Raises:
+            OSError: what the socket raises, also when it would block.
+        """
+        if self._at == len(self._ahead):
+            self._ahead, self._at = self._socket.recv(_READ_AHEAD_BYTES), 0
+        start, self._at = self._at, min(self._at + most, len(self._ahead))
+        return self._ahead[start : self._at]
+
+    def pending(self) -> int:
+        """Return how many bytes are here already, so that no selector would tell of them."""
+        # Asked for more than a TLS record holds, TLS keeps nothing decrypted behind.
+        return len(self._ahead) - self._at
+
+
+class _Client(Client):
+    """Paho's client on a socket that reads ahead; it puts in its own web sockets in this place."""
+
+    def _create_socket(self) -> _ReadAhead:
+        return _ReadAhead(super()._create_socket())
 
 
 class _Lane:
@@ -158,7 +199,7 @@ class MqttUplink:
     def _new_client(self) -> Client:
         config = self._config
         is_v5 = config.protocol == "5"
-        client = Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             clean_session=None if is_v5 else config.session_expiry_s == 0,
@@ -282,8 +323,8 @@ class _Connection:
     def _readable(self) -> None:
         with self._ended_by_errors():
             self.client.loop_read()
-            # What TLS has decrypted already makes no socket readable.
-            while isinstance(socket := self.client.socket(), ssl.SSLSocket) and socket.pending():
+            # What was read ahead makes no socket readable.
+            while isinstance(ahead := self.client.socket(), _ReadAhead) and ahead.pending():
                 self.client.loop_read()
 
     def _writable(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from socket import socketpair
 
 import pytest
 from paho.mqtt import publish
@@ -11,19 +12,22 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from gateway.config import BrokerConfig
 from gateway.errors import BrokerAway
-from gateway.mqtt import MqttUplink
+from gateway.mqtt import MqttUplink, _ReadAhead
 from gateway.ports import Message
 from ledger.errors import Rejected
 from ledger.facts.topics import receipt_topic, segment_topic
+from ledger.tls import Tls
+from tests.certificates import Authority
 from tests.fakes.gateway_clock import until
 from tests.servers import Mosquitto, free_port
 
 
-def send(broker: Mosquitto, *payloads: bytes, qos: int = 1) -> None:
+def send(broker: Mosquitto, *payloads: bytes, qos: int = 1, ca_file: Path | None = None) -> None:
     publish.multiple(
         [(segment_topic(1), payload, qos, False) for payload in payloads],
         hostname="127.0.0.1",
         port=broker.port,
+        tls={"ca_certs": str(ca_file)} if ca_file else None,
     )
 
 
@@ -79,6 +83,42 @@ async def test_what_it_cannot_hold_is_let_go_and_counted(mosquitto: Mosquitto) -
         await asyncio.to_thread(send, mosquitto, b"one", b"two", b"three", b"four")
         await until(lambda: uplink.let_go == 2)
         assert [one.payload for one in await uplink.segments(9)] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+async def test_a_burst_arrives_whole_and_in_order(tmp_path: Path, *, is_tls: bool) -> None:
+    authority = Authority(tmp_path / "ca")
+    ours = authority.server("127.0.0.1")
+    secured = [f"certfile {ours.certificate_file}", f"keyfile {ours.key_file}"]
+    lines = ["allow_anonymous true", *(secured if is_tls else [])]
+    ca_file = authority.file if is_tls else None
+    # Some smaller, some larger than what is read ahead.
+    sent = [bytes([number % 251]) * (70_000 if number % 50 == 49 else 900) for number in range(300)]
+    with Mosquitto(tmp_path / "broker", lines=lines) as broker:
+        uplink = MqttUplink(config(broker, tls=Tls(ca_file) if ca_file else None))
+        async with uplink.connected():
+            assert uplink._client is not None
+            assert isinstance(uplink._client.socket(), _ReadAhead), "paho asks us for the socket"
+            await asyncio.to_thread(send, broker, *sent, ca_file=ca_file)
+            assert [one.payload for one in await _taken(uplink, len(sent))] == sent
+
+
+def test_reading_ahead_loses_nothing_and_ends_where_the_stream_ends() -> None:
+    near, far = socketpair()
+    ahead = _ReadAhead(near)
+    near.settimeout(0)
+    with near, far:
+        with pytest.raises(BlockingIOError):
+            ahead.recv(1)
+        far.sendall(b"abcdef")
+        assert (ahead.recv(1), ahead.pending()) == (b"a", 5)
+        far.sendall(b"gh")
+        assert (ahead.recv(2), ahead.recv(9), ahead.pending()) == (b"bc", b"def", 0)
+        assert (ahead.recv(9), ahead.pending()) == (b"gh", 0)
+        with pytest.raises(BlockingIOError):
+            ahead.recv(1)
+        far.close()
+        assert ahead.recv(1) == b""
 
 
 async def test_it_comes_back_to_a_broker_that_comes_back(
