@@ -11,6 +11,7 @@ from typing import Any
 from hil.demo import proof
 from hil.demo.central import Central, gateway_status, instant_ms
 from hil.demo.judge import judge
+from hil.demo.operator import day_after
 from hil.demo.play import Cast, Play
 from hil.demo.report import Report
 from hil.demo.screen import Screen
@@ -109,6 +110,7 @@ async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> R
     screen.tell(now(), "seen", f"{judgement.slots_judged:,} slots judged, one by one")
     clean = await proof.audit(stage)
     named = await _tampering(stage, play, screen)
+    dso = await day_after(stage, now(), lambda kind, told: screen.tell(now(), kind, told))
     return Report(
         nodes=len(stage.houses),
         readings_stored=counters["readings"],
@@ -121,6 +123,7 @@ async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> R
         proofs_checked=judgement.proofs_checked,
         audit_clean_findings=len(clean["findings"]),
         audit_tampered=named,
+        dso=dso,
         simulated_s=play.span.duration_ms // 1000,
         wall_s=round(time.monotonic() - start_s, 1),
     )

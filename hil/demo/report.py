@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hil.demo.operator import DayAfter
+
 SCHEMA = "certiflex/demo-report/v1"
 
 
@@ -27,6 +29,7 @@ class Report:
     proofs_checked: int
     audit_clean_findings: int
     audit_tampered: Mapping[str, object]
+    dso: DayAfter
     simulated_s: int
     wall_s: float
 
@@ -37,6 +40,7 @@ class Report:
             and self.verify == {"good": "VALID", "tampered": "INVALID", "unknown": "INDETERMINATE"}
             and self.audit_clean_findings == 0
             and bool(self.audit_tampered.get("named"))
+            and self.dso.holds()
         )
 
     def write(self, path: Path) -> None:
@@ -59,6 +63,7 @@ class Report:
             ("proofs checked", f"{self.proofs_checked}, offline"),
             ("verify", ", ".join(f"{name}: {word}" for name, word in self.verify.items())),
             ("audit", f"{self.audit_clean_findings} findings; tampered copy: {tampered}"),
+            ("the day after", self.dso.summary()),
         ]
         lines = [f"  {name:<18}{value}" for name, value in rows]
         verdict = "everything held" if self.holds() else "NOT everything held"

@@ -103,6 +103,11 @@ class Stage:
         return self.directory.joinpath(*parts)
 
     @property
+    def weather(self) -> Path:
+        """Return where the weather service's words lie."""
+        return self.path("weather.csv")
+
+    @property
     def bench_address(self) -> Address:
         """Return where faults of meters are switched."""
         return Address("127.0.0.1", self.ports.bench)
@@ -149,6 +154,15 @@ class Stage:
         meters = [line for house in self.houses for line in _meter(house)]
         self.path("bench.toml").write_text("\n".join([*head, *meters, ""]), encoding="utf-8")
 
+    def write_plant(self) -> None:
+        """Write the bench file again, with the network behind the meters and what has grown there.
+
+        A third more in the homes of one street, whatever the hour: a scenario, not a measurement.
+        """
+        lines = ["[plant]", "seed = 1", "[plant.growth]", "pct = 35.0", 'at = ["LV-6"]', ""]
+        bench = self.path("bench.toml").read_text(encoding="utf-8")
+        self.path("plant.toml").write_text(bench + "\n".join(lines), encoding="utf-8")
+
     def write_gateway(self) -> None:
         """Write the gateway's configuration."""
         lines = [
@@ -184,6 +198,9 @@ class Stage:
             f'series = "{self.path("central", "series")}"',
             "[api]",
             f"port = {self.ports.central}",
+            "[dso]",
+            f'imports = "{self.path("imports")}"',
+            f'weather = "{self.weather}"',
             *self._clock(),
             "",
         ]

@@ -32,6 +32,15 @@ def test_the_demo_holds_and_says_so(tmp_path: Path) -> None:
     assert report["gaps"]["PROCESS_DOWN"] >= 1, "the killed node left no trace"
     assert report["windows_anchored"] >= 4
     assert 0 < report["gas_per_window"] <= 61_000
+    dso = report["dso"]
+    assert dso["history_rows"] > 36 * 96 * 200
+    assert dso["congestions_before"] > dso["after_own_means"] > 0
+    assert dso["moves"] > 0
+    assert 0 < dso["requested_mwh"] < 1
+    assert "L-6-R1-R2" in dso["requested_for"]
+    assert dso["unsolved"] == 0
+    for picture in ("feeder.svg", "own-means.svg", "who-can-help.svg"):
+        assert (folder / "dso" / picture).read_text().lstrip().startswith(("<svg", "<?xml"))
     logs = {log.name: log.read_text(errors="replace") for log in (folder / "log").iterdir()}
     assert len(logs) >= 26
     assert [name for name, text in logs.items() if "Traceback" in text] == []

@@ -7,8 +7,20 @@ from typing import Any
 
 import pytest
 
+from hil.demo.operator import DayAfter
 from hil.demo.report import Report
 
+AFTER = DayAfter(
+    day="2026-11-27",
+    history_rows=857_088,
+    congestions_before=904,
+    after_own_means=83,
+    moves=8,
+    requested_mwh=0.085,
+    requested_for=("L-6-R1-R2",),
+    unsolved=0,
+    pictures=("feeder.svg", "own-means.svg", "who-can-help.svg"),
+)
 GOOD = Report(
     nodes=20,
     readings_stored=2_356,
@@ -21,6 +33,7 @@ GOOD = Report(
     proofs_checked=120,
     audit_clean_findings=0,
     audit_tampered={"named": "node 19 sequence 116"},
+    dso=AFTER,
     simulated_s=420,
     wall_s=97.5,
 )
@@ -32,6 +45,7 @@ def test_a_good_report_holds_and_says_so(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "report.json").read_text())
     assert document["schema"] == "certiflex/demo-report/v1"
     assert document["holds"] is True
+    assert document["dso"]["congestions_before"] == 904
     wanted = {
         "readings_stored",
         "gaps",
@@ -45,6 +59,7 @@ def test_a_good_report_holds_and_says_so(tmp_path: Path) -> None:
     assert summary.startswith("everything held")
     assert "all 2 hold" in summary
     assert "12, 34,113 gas each" in summary
+    assert "904 violations, 83 after 8 moves; 0.085 MWh asked" in summary
 
 
 @pytest.mark.parametrize(
@@ -55,6 +70,11 @@ def test_a_good_report_holds_and_says_so(tmp_path: Path) -> None:
         {"verify": {**GOOD.verify, "tampered": "INDETERMINATE"}},
         {"audit_clean_findings": 1},
         {"audit_tampered": {"named": ""}},
+        {"dso": replace(AFTER, after_own_means=904)},
+        {"dso": replace(AFTER, after_own_means=0)},
+        {"dso": replace(AFTER, requested_mwh=0.0)},
+        {"dso": replace(AFTER, unsolved=1)},
+        {"dso": replace(AFTER, pictures=())},
     ],
 )
 def test_one_thing_wrong_is_enough(changed: dict[str, Any]) -> None:
