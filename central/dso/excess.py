@@ -54,12 +54,16 @@ def outstanding(grid: Grid, setting: Setting, excess: Floats) -> Booleans:
 
 
 def rows_at(jacobian: Jacobian, u_pu: Phasors, column: Integers) -> Rows:
-    """Return the voltages and currents behind columns: a current at its greater side."""
-    nodes = len(u_pu)
+    """Return the voltages and currents behind columns: a current at its greater side.
+
+    `u_pu` has the shape (nodes), or (columns, nodes) for each in a state of its own.
+    """
+    nodes = u_pu.shape[-1]
     is_node = column < 2 * nodes
     element = np.where(is_node, column % nodes, column - 2 * nodes)
     at_to = np.zeros(len(column), dtype=bool)
-    at_to[~is_node] = jacobian.greater_side(u_pu, element[~is_node])
+    seen_pu = np.broadcast_to(u_pu, (len(column), nodes))[~is_node]
+    at_to[~is_node] = jacobian.greater_side(seen_pu, element[~is_node])
     return Rows(element, is_node, at_to)
 
 

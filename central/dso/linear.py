@@ -6,12 +6,13 @@ where   short + slopes effect (x - rest) <= slack,   0 <= slack,   low <= x <= h
 ```
 
 Such a programme always has a solution. Its matrix is a product that is never multiplied out: what
-rows say of nodes, and what columns do at nodes. HiGHS solves it over the columns that matter:
+places do to rows, and what columns do at places. HiGHS solves it over the columns that matter:
 columns that could pay by the prices of the last solution join until there is none, so that the
 answer is the optimum over all of them. Programmes that have nothing to do with one another are
-solved in one call, which costs far less than one call each. Source: Desrosiers, Lübbecke: A
-Primer in Column Generation (2005), section 1; Huangfu, Hall: Parallelizing the dual revised
-simplex method (2018), for HiGHS.
+solved in one call, which costs far less than one call each.
+
+Source: Desrosiers, Lübbecke: A Primer in Column Generation (2005), section 1; Huangfu, Hall:
+Parallelizing the dual revised simplex method (2018), for HiGHS.
 """
 
 from collections.abc import Sequence

@@ -27,11 +27,13 @@ from central.dso.linear import Optimum, Programme, optima, promising
 from central.dso.powerflow import Flow, PowerFlow, Setting
 from central.dso.sensitivity import Jacobians
 
-MOST_ROUNDS = 30
+MOST_ROUNDS = 50
 _DEAR = 1e4  # what breaking a limit costs beside curing it at the best place by the dearest lever
 _STATIONARY = 1e-5
 _ALIKE = 3
+_WEIGHT = 2.0
 _TRUSTED, _DOUBTED, _CONFIRMED = 0.75, 0.25, 0.05
+_BACK = (0.25, 0.5, 1.0)  # of what is left of the way to a refuge, step by step
 _MENDED_PU = 1e-5
 _MENDING = 10.0  # how far a step that only mends may go beyond what the best lever would need
 
@@ -61,13 +63,14 @@ class Part:
 
     Args:
         situations: their rows in the task.
-        slopes_from: of each the position in this part of the situation whose state tells what
-            levers do in it: its own, or that of one that resembles it.
+        slopes_from: of each the position in this part of the situation whose state tells how
+            voltages respond in it: its own, or that of one that resembles it.
         effect: active, then reactive power that each node of each situation draws more for one
             unit of a lever, load convention [W, var], shape (2 * situations * nodes, columns).
         most: the most of each lever, shape (columns); the least is 0.
         cost: of one unit, above 0, shape (columns).
-        refuge: a use that has a power flow, for when the situations as they are have none.
+        refuge: a use that breaks no limit, and that has a power flow even where the situations as
+            they are have none: with it, no limit is broken in the end.
     """
 
     situations: Integers
@@ -161,6 +164,9 @@ def relieve(task: Task) -> Relief:
             _advance(task, moving, state)
         if ending := [walk for walk in going if not walk.is_open and walk.stale.any()]:
             _confirm(task, ending, state)
+    if late := [walk for walk in walks if walk.stale.any()]:
+        _confirm(task, late, state)
+    _secure(task, walks, state)
     return Relief(tuple(walk.use() for walk in walks), state.drawn_va, state.flow, state.excess_pu)
 
 
@@ -200,15 +206,26 @@ def _confirm(task: Task, walks: Sequence["_Walk"], state: "_State") -> None:
         rows = np.flatnonzero(walk.stale)
         state.put(walk.part.situations[rows], trial)
         walk.stale[:] = False
-        walk.is_open = bool((trial.excess_pu > 0).any())
-        if walk.is_open:
-            walk.watch(rows, trial.excess_pu)
+        if (trial.excess_pu > 0).any():
+            walk.reopen(rows, trial.excess_pu)
+
+
+def _secure(task: Task, walks: Sequence["_Walk"], state: "_State") -> None:
+    """Let walks that end with broken limits go as far towards their refuge as it takes."""
+    for share in _BACK:
+        lost = [walk for walk in walks if walk.part.refuge is not None and walk.is_broken]
+        for walk in lost:
+            walk.retreat(share)
+        for walk, trial in _tried(task, lost, [np.ones_like(walk.stale) for walk in lost]):
+            state.put(walk.part.situations, trial)
 
 
 def _tried(
     task: Task, walks: Sequence["_Walk"], wanted: Sequence[Booleans]
 ) -> Iterator[tuple["_Walk", "_State"]]:
     """Yield each walk with some of its situations as they are at its target, solved together."""
+    if not walks:
+        return
     rows = np.concatenate(
         [walk.part.situations[each] for walk, each in zip(walks, wanted, strict=True)]
     )
@@ -267,7 +284,7 @@ class _Walk:
         self._radius = np.inf
         self._gain = 0.0
         self._row: Integers = np.zeros((0, 2), dtype=np.int64)
-        self._size, self._price, self._dual = np.zeros((3, 0))
+        self._size, self._price, self._weight, self._dual = np.zeros((4, 0))
         self._slopes = sparse.csr_array((0, part.effect.shape[0]))
         excess = state.excess_pu[part.situations]
         self.is_open = bool((excess > 0).any() or begin.any())
@@ -289,6 +306,21 @@ class _Walk:
         self._row = np.concatenate([self._row, new])
         self.focus[new[:, 0]] = self.focus[self.part.slopes_from[new[:, 0]]] = True
 
+    def reopen(self, rows: Integers, excess: Floats) -> None:
+        """Go on, since some situations that were left out break limits."""
+        self.is_open, self._radius = True, np.inf
+        self.watch(rows, excess)
+
+    @property
+    def is_broken(self) -> bool:
+        """Tell whether some limit is not kept."""
+        return bool((self._state.excess_pu[self.part.situations] > 0).any())
+
+    def retreat(self, share: float) -> None:
+        """Aim at a point on the way to the refuge, 1 being there."""
+        refuge = self.part.refuge if self.part.refuge is not None else self.x
+        self.x = self.target = self.x + share * (refuge - self.x)
+
     def programme(self) -> Programme:
         """Return the linear programme around the present state."""
         self.rounds += 1
@@ -300,6 +332,7 @@ class _Walk:
         price = np.where(strongest > 0, _DEAR * float(self.part.cost.max(initial=0.0)), 0.0)
         self._size = np.concatenate([self._size, np.where(strongest > 0, strongest, 1.0)])
         self._price = np.concatenate([self._price, price / self._size[new]])
+        self._weight = np.concatenate([self._weight, np.zeros(len(new))])
         programme = self._within(self._radius)
         return replace(programme, likely=programme.likely | promising(programme, new, pull))
 
@@ -331,19 +364,24 @@ class _Walk:
         told_by = self.part.slopes_from[situation]
         for row in np.unique(told_by):
             mine = told_by == row
-            slopes[mine] = self._slopes_in(self.part.situations[row], column[mine])
+            slopes[mine] = self._slopes_in(
+                self.part.situations[row], self.part.situations[situation[mine]], column[mine]
+            )
         first = (np.array([0, count]) + situation[:, None]) * nodes
         places = first[:, :, None] + np.arange(nodes)
         starts = np.arange(len(column) + 1) * 2 * nodes
         shape = (len(column), 2 * count * nodes)
         return sparse.csr_array((slopes.ravel(), places.ravel(), starts), shape=shape)
 
-    def _slopes_in(self, situation: int, column: Integers) -> Floats:
+    def _slopes_in(self, told_by: int, situation: Integers, column: Integers) -> Floats:
         """Return what a W and a var at each node do to limits, shape (columns, 2, nodes)."""
-        jacobian, u_pu = self._jacobians.of(int(situation)), self._state.flow.u_pu[situation]
-        seen = rows_at(jacobian, u_pu, column)
-        found = jacobian.sensitivity(u_pu, self._state.drawn_va[situation], seen)
-        sign = direction(len(u_pu), column)[:, None, None]
+        state, jacobian = self._state, self._jacobians.of(int(told_by))
+        seen_pu = state.flow.u_pu[situation]
+        rows = rows_at(jacobian, seen_pu, column)
+        found = jacobian.sensitivity(
+            state.flow.u_pu[told_by], state.drawn_va[told_by], rows, seen_pu=seen_pu
+        )
+        sign = direction(seen_pu.shape[1], column)[:, None, None]
         return sign * np.stack([found.per_w, found.per_var], axis=1)
 
     def _short(self) -> Floats:
@@ -362,7 +400,11 @@ class _Walk:
         self._dual, self.target = best.dual, best.x
         spared = float(self.part.cost @ (self.x - best.x))
         healed = float((broken - left).sum())
-        self._gain = spared + float(programme.price @ (broken - left))
+        # A weight above what a limit is worth makes the merit exact, and no larger one is wanted:
+        # it would take back steps that bend a limit by a little for a great gain.
+        floor = np.minimum(_WEIGHT * best.dual, programme.price)
+        self._weight = np.maximum(np.maximum(self._weight, programme.price / _DEAR), floor)
+        self._gain = spared + float(self._weight @ (broken - left))
         cheap = self.is_mending or spared <= _STATIONARY * float(self.part.cost @ self.x)
         self.is_open = healed > _STATIONARY * broken.sum() or not cheap
         self.is_mending = cheap and self.is_open and healed < _MENDED_PU
@@ -381,7 +423,7 @@ class _Walk:
         there = excess[np.searchsorted(rows, situation), column]
         left = self._broken(np.nan_to_num(there) + self._task.accuracy.inside_pu)
         gained = self.part.cost @ (self.x - self.target)
-        gained += self._price @ (self._broken(self._short()) - left)
+        gained += self._weight @ (self._broken(self._short()) - left)
         has_solution = bool((excess < np.inf).any(axis=1).all())
         confirmed = float(gained) / self._gain if has_solution else -np.inf
         if confirmed < _DOUBTED:
@@ -403,9 +445,14 @@ class _Walk:
         situation, column = self._row[: len(self._dual)].T
         has_solution = bool(self._state.flow.solved[self.part.situations].all())
         return Use(
-            self.x, self.rounds, not self.is_open and has_solution,
-            self.part.situations[situation], column, self._dual, self._slopes[: len(self._dual)],
-        )  # fmt: skip
+            self.x,
+            self.rounds,
+            not self.is_open and has_solution,
+            self.part.situations[situation],
+            column,
+            self._dual,
+            self._slopes[: len(self._dual)],
+        )
 
 
 def _strongest(pull: sparse.csr_array) -> Floats:

@@ -282,7 +282,7 @@ def _constraints(task: Task, assessment: Assessment, found: Relief) -> Iterator[
     before = excess_pu(assessment.flow, task.limits)
     for use in found.uses:
         was, now = (each[use.situation, use.column] for each in (before, found.excess_pu))
-        wanted = np.flatnonzero((was > 0) | (now > -_BINDING_PU))
+        wanted = np.flatnonzero((was > 0) | (now > -_BINDING_PU) | (use.dual > 0))
         for situation in np.unique(use.situation[wanted]):
             rows = wanted[use.situation[wanted] == situation]
             rows = rows[np.argsort(use.column[rows])]

@@ -75,15 +75,19 @@ class Jacobian:
         self.admittance = admittance
         self.grid = admittance.grid
 
-    def sensitivity(self, u_pu: Phasors, drawn_va: Phasors, rows: Rows) -> Sensitivity:
+    def sensitivity(
+        self, u_pu: Phasors, drawn_va: Phasors, rows: Rows, *, seen_pu: Phasors | None = None
+    ) -> Sensitivity:
         """Return what moves the watched rows in a solved state.
 
         Args:
             u_pu: voltages, shape (nodes); 0 where nothing feeds a node.
             drawn_va: what is drawn at each node in that state, shape (nodes).
             rows: what is watched; the gradient of a current that is exactly 0 is taken as 0.
+            seen_pu: voltages of other states, one for each row in which it is watched, shape
+                (rows, nodes), where those respond to power as this one does; exact if None.
         """
-        value, slope = self._watched(u_pu, rows)
+        value, slope = self._watched(u_pu if seen_pu is None else seen_pu, rows)
         live = u_pu != 0
         over_u = np.divide(1.0, u_pu, out=np.zeros_like(u_pu), where=live)
         factor = splu(self._at(np.conj(drawn_va / BASE_VA * over_u**2), live))
@@ -96,32 +100,46 @@ class Jacobian:
         )
 
     def greater_side(self, u_pu: Phasors, branches: Integers) -> Booleans:
-        """Tell for some branches whether the current loads its rating more at the to side."""
-        from_share, to_share = (
-            np.abs(current_a[branches]) / rating_a[branches]
-            for current_a, rating_a in zip(
-                self.admittance.currents_a(u_pu), self.grid.rating_a, strict=True
+        """Tell for some branches whether the current loads its rating more at the to side.
+
+        `u_pu` has the shape (nodes), or (branches, nodes) for each in a state of its own.
+        """
+        u_start, u_end = self._ends(u_pu, branches)
+        from_pct, to_pct = (
+            np.abs(at_start * u_start + at_end * u_end)
+            for at_start, at_end in (
+                self._ports_pct(branches, np.full(len(branches), to)) for to in (False, True)
             )
         )
-        at_to: Booleans = to_share > from_share
+        at_to: Booleans = to_pct > from_pct
         return at_to
 
     def _watched(self, u_pu: Phasors, rows: Rows) -> tuple[Floats, Phasors]:
         """Return values, and the complex slopes c of ``dr = Re(c · du)``, shape (rows, nodes)."""
-        slope: Phasors = np.zeros((len(rows), len(u_pu)), dtype=complex)
+        slope: Phasors = np.zeros((len(rows), u_pu.shape[-1]), dtype=complex)
         value = np.empty(len(rows))
+        seen_pu = np.broadcast_to(u_pu, slope.shape)
         is_node, is_branch = np.flatnonzero(rows.is_node), np.flatnonzero(~rows.is_node)
         node = rows.element[is_node]
-        value[is_node] = np.abs(u_pu[node])
-        slope[is_node, node] = _direction(u_pu[node])
-        branch, to = rows.element[is_branch], rows.at_to[is_branch]
-        start, end = self.grid.branch_from[branch], self.grid.branch_to[branch]
-        at_start, at_end = self._ports_pct(branch, to)
-        current_pct = at_start * u_pu[start] + at_end * u_pu[end]
+        value[is_node] = np.abs(seen_pu[is_node, node])
+        slope[is_node, node] = _direction(seen_pu[is_node, node])
+        branch = rows.element[is_branch]
+        u_start, u_end = self._ends(seen_pu[is_branch], branch)
+        at_start, at_end = self._ports_pct(branch, rows.at_to[is_branch])
+        current_pct = at_start * u_start + at_end * u_end
         value[is_branch] = np.abs(current_pct)
-        slope[is_branch, start] += _direction(current_pct) * at_start
-        slope[is_branch, end] += _direction(current_pct) * at_end
+        slope[is_branch, self.grid.branch_from[branch]] += _direction(current_pct) * at_start
+        slope[is_branch, self.grid.branch_to[branch]] += _direction(current_pct) * at_end
         return value, slope
+
+    def _ends(self, u_pu: Phasors, branches: Integers) -> tuple[Phasors, Phasors]:
+        """Return the voltages at the from and at the to end of branches, each in its state."""
+        seen_pu, row = (
+            np.broadcast_to(u_pu, (len(branches), u_pu.shape[-1])),
+            np.arange(len(branches)),
+        )
+        start, end = self.grid.branch_from[branches], self.grid.branch_to[branches]
+        return seen_pu[row, start], seen_pu[row, end]
 
     def _ports_pct(self, branch: Integers, to: Booleans) -> tuple[Phasors, Phasors]:
         """Return what 1 pu at the from and at the to end drives through one side [% of rating]."""

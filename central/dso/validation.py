@@ -142,37 +142,26 @@ def _not_worse(limits: Limits, before: Flow, quarter: Integers) -> Limits:
     return Limits(low_pu[quarter], high_pu[quarter], most_pct[quarter])
 
 
-def _cut_w(found: Relief, part: Part, use: Use) -> Floats:
-    """Return what is cut by each lever [W]: everything where no safe state was found."""
-    if _is_unsafe(found, part):
-        return part.most
-    return np.where(use.x < _LEAST_CUT_W, 0.0, use.x)
-
-
-def _is_unsafe(found: Relief, part: Part) -> bool:
-    return bool((found.excess_pu[part.situations] > 0).any())
-
-
 def _binding(found: Relief, part: Part, use: Use) -> Iterator[tuple[int, int]]:
     """Yield for each lever the situation and limit that speak most against its being used less."""
     excess = found.excess_pu[part.situations]
-    if _is_unsafe(found, part):
-        row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
-        for _ in part.most:
-            yield int(part.situations[row]), int(column)
-        return
+    row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
+    nearest = int(part.situations[row]), int(column)
     against = sparse.csc_array(sparse.diags_array(-use.dual) @ use.slopes @ part.effect)
     for start, end in pairwise(against.indptr):
-        place = start + int(np.argmax(against.data[start:end])) if end > start else None
-        strongest = 0 if place is None else int(against.indices[place])
-        yield int(use.situation[strongest]), int(use.column[strongest])
+        place = start + int(np.argmax(against.data[start:end])) if end > start else -1
+        if place < 0 or against.data[place] <= 0:
+            yield nearest
+        else:
+            strongest = against.indices[place]
+            yield int(use.situation[strongest]), int(use.column[strongest])
 
 
 def _cuts(cases: Cases, task: Task, found: Relief, scenarios: Sequence[Scenario]) -> Iterator[Cut]:
     """Yield what is cut, with the limit that binds."""
     grid, first = task.power_flow.grid, 0
     for part, use in zip(task.parts, found.uses, strict=True):
-        cut_w = _cut_w(found, part, use)
+        cut_w = np.where(use.x < _LEAST_CUT_W, 0.0, use.x)
         binding = list(_binding(found, part, use)) if cut_w.any() else []
         for lever in np.flatnonzero(cut_w > 0):
             situation, column = binding[lever]

@@ -57,8 +57,8 @@ def drawn_with(need: Need) -> Phasors:
     more_w = need.at_nodes(need.down_w - need.up_w)
     more_var = need.at_nodes((need.down_w - need.up_w) * offered.tan_phi + need.reactive_var)
     changed = np.concatenate([more_w + 1j * more_var] * len(expectation.scenarios))
-    drawn_va: Phasors = expectation.situations_va + changed
-    return drawn_va
+    drawn: Phasors = expectation.situations_va + changed
+    return drawn
 
 
 CASES = {
@@ -100,8 +100,8 @@ def optimal_cost(
 
     def room(x_mw: Floats) -> Floats:
         excess = situations(x_mw[None])[0]
-        left: Floats = -1e2 * excess[np.isfinite(excess)]
-        return left
+        found: Floats = -1e2 * excess[np.isfinite(excess)]
+        return found
 
     def slopes(x_mw: Floats) -> Floats:
         step = 1e-6 * np.eye(2 * count)
