@@ -101,6 +101,18 @@ class Linearised:
             np.logical_or.at(checkable, self._owner[rows], sure)
         return Residuals(weighted, normalised, checkable)
 
+    def step_pu(self) -> Phasors:
+        """Return by how much the voltages would have to change to be the most likely ones.
+
+        Source: Abur and Gómez-Expósito, section 2.6: one step of Gauss and Newton.
+        """
+        count = len(self._u_pu)
+        pull = self._jacobian.T @ (self._weights**2 * self._residual)
+        change = np.zeros(2 * count)
+        change[self._columns] = self._gain.solve(pull)
+        step: Phasors = change[:count] + 1j * change[count:]
+        return step
+
     def voltage_sigma_pu(self, nodes: Integers) -> Floats:
         """Return how well the voltages of some nodes are known: one standard deviation [pu]."""
         _, rows = self._magnitude(*_voltages(self._u_pu, nodes))
