@@ -35,6 +35,14 @@ SUSPICIOUS = 3.0
 # The linear method lies up to 5e-4 pu beside the most likely state however long it is iterated.
 _TOLERANCE_PU = {CalculationMethod.iterative_linear: 1e-6, CalculationMethod.newton_raphson: 1e-8}
 _MOST_ITERATIONS = 50
+_VOLTAGE, _POWER = "sym_voltage_sensor", "sym_power_sensor"
+_PLACES = (
+    (_VOLTAGE, "measured_object"), (_POWER, "measured_object"), (_POWER, "measured_terminal_type"),
+)  # fmt: skip
+_SAID = {
+    _VOLTAGE: ("id", "u_measured", "u_sigma"),
+    _POWER: ("id", "p_measured", "q_measured", "p_sigma", "q_sigma"),
+}
 
 
 class NotObservable(Rejected):
@@ -97,6 +105,8 @@ class Estimator:
         self._network = _switched(grid, setting)
         self._admittance = setting.admittance(grid)
         self._unfed = unfed_nodes(grid, setting.closed)
+        self._load_nodes = np.unique(grid.pod_node)
+        self._engine: tuple[tuple[bytes, ...], PowerGridModel] | None = None
 
     def estimate(
         self,
@@ -194,10 +204,18 @@ class Estimator:
         raise self._none(f"the last of {_MOST_ITERATIONS} steps was {np.abs(step_pu).max():.3g} pu")
 
     def _model(self, measured: Sequence[Measurement]) -> PowerGridModel:
+        """Return the engine's model; while sensors stay where they are only values are put in."""
+        sensors = _sensors(self._grid, self._load_nodes, measured)
+        places = tuple(sensors[kind][field].tobytes() for kind, field in _PLACES)
         try:
-            return PowerGridModel({**self._network, **_sensors(self._grid, measured)})
+            if self._engine is not None and self._engine[0] == places:
+                self._engine[1].update(update_data=_values(sensors))
+            else:
+                self._engine = places, PowerGridModel({**self._network, **sensors})
         except PowerGridError as error:
+            self._engine = None
             raise self._none(str(error)) from error
+        return self._engine[1]
 
     def _none(self, why: str) -> Rejected:
         return Rejected(
@@ -285,9 +303,20 @@ def _free_id(grid: Grid) -> int:
     return 1 + max(int(component["id"].max()) for component in grid.network.values())
 
 
-def _sensors(grid: Grid, measured: Sequence[Measurement]) -> dict[str, Any]:
+def _values(sensors: dict[str, Any]) -> dict[str, Any]:
+    """Return what the sensors say, for a model that knows where they are."""
+    values: dict[str, Any] = {}
+    for kind, rows in sensors.items():
+        update = initialize_array(DatasetType.update, ComponentType[kind], len(rows))
+        for field in _SAID[kind]:
+            update[field] = rows[field]
+        values[kind] = update
+    return values
+
+
+def _sensors(grid: Grid, load_nodes: Integers, measured: Sequence[Measurement]) -> dict[str, Any]:
     """Return the measurements as sensors of the engine."""
-    load_nodes, first_load = np.unique(grid.pod_node), _free_id(grid)
+    first_load = _free_id(grid)
     voltages = [one for one in measured if one.kind == "voltage"]
     powers = [one for one in measured if one.kind in {"injection", "flow"}]
     first = first_load + len(load_nodes)
@@ -317,4 +346,4 @@ def _sensors(grid: Grid, measured: Sequence[Measurement]) -> dict[str, Any]:
     values = np.array([one.value for one in powers], dtype=complex)
     power["p_measured"], power["q_measured"] = values.real, values.imag
     power["p_sigma"] = power["q_sigma"] = [one.sigma for one in powers]
-    return {"sym_voltage_sensor": volt, "sym_power_sensor": power}
+    return {_VOLTAGE: volt, _POWER: power}

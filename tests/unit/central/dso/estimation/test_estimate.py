@@ -182,6 +182,16 @@ def test_the_state_is_the_one_that_the_residuals_are_told_from() -> None:
     assert np.abs(left_pu).max() < 1e-7
 
 
+def test_one_estimator_serves_day_after_day_and_any_set_of_sensors() -> None:
+    often = Estimator(GRID)
+    for seed, sensors in ((0, 7), (1, 7), (2, 5), (3, 7), (4, 7)):
+        day = Day(seed)
+        known = [*day.sensors[:sensors], *day.forecast]
+        for exact in (False, True):
+            once = Estimator(GRID).state(known, exact=exact)
+            assert np.allclose(often.state(known, exact=exact), once, atol=1e-9)
+
+
 def test_where_the_engine_runs_away_the_most_likely_state_is_still_found() -> None:
     of = zone(substations=2, low_nodes=9, customers=240)
     estimator, lost = Estimator(of), 0
