@@ -28,6 +28,7 @@ from central.sessions.desk import Desk
 from central.sessions.dso_day_ahead import dso_day_ahead
 from central.sessions.dso_real_time import dso_real_time
 from central.sessions.dso_validation import Validated, dso_validation
+from central.sessions.field import field_measurements
 from central.sessions.imports import keep_import
 from central.sessions.metering import newest_readings
 from central.sessions.opening import opened_desk
@@ -74,7 +75,7 @@ def _of_time(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
     told = "market day; the next one if not given"
     when.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help=told)
     when.add_argument("--hours", action="store_true", help="the next four hours instead")
-    told = "field measurements (I-19, a JSON list) for the next four hours"
+    told = "field measurements (I-19, a JSON list) instead of those in the database"
     made.add_argument("--field", type=Path, metavar="FILE", help=told)
     told = "folder to write documents and pictures to"
     made.add_argument("--to", type=Path, metavar="DIR", help=told)
@@ -109,7 +110,7 @@ def _forecast(arguments: argparse.Namespace) -> int:
 def _assess(arguments: argparse.Namespace) -> int:
     outcome, _ = _outcome(arguments)
     assessed = outcome.assessed
-    _tell(arguments, "dso-assess", outcome.documents[:1])
+    _tell(arguments, "dso-assess", outcome.documents[:1], outcome.steps)
     if not arguments.json:
         _tell_congestions(assessed.congestions)
         for line, nodes in assessed.cut_off[:_MOST_ROWS]:
@@ -120,7 +121,8 @@ def _assess(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> int:
     outcome, desk = _outcome(arguments)
-    _tell(arguments, "dso-plan", [each for each in outcome.documents if each.ii == "I-11"])
+    own = [each for each in outcome.documents if each.ii == "I-11"]
+    _tell(arguments, "dso-plan", own, outcome.steps)
     if not arguments.json:
         starts = outcome.expected.expectation
         rows = [
@@ -139,7 +141,8 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 def _request(arguments: argparse.Namespace) -> int:
     outcome, desk = _outcome(arguments)
-    _tell(arguments, "dso-request", [each for each in outcome.documents if each.ii == "I-06"])
+    asked = [each for each in outcome.documents if each.ii == "I-06"]
+    _tell(arguments, "dso-request", asked, outcome.steps)
     need = outcome.need
     if not arguments.json:
         _tell_need(desk, need)
@@ -159,7 +162,7 @@ def _validate(arguments: argparse.Namespace) -> int:
         desk, outcome.expected, outcome.plan.setting, preliminary, offers,
         progress=_progress(arguments),
     )  # fmt: skip
-    _tell(arguments, "dso-validate", validated.documents)
+    _tell(arguments, "dso-validate", validated.documents, [*outcome.steps, *validated.steps])
     if not arguments.json:
         _tell_validated(desk, validated)
     return Exit.FALSE if validated.validation.cuts else Exit.OK
@@ -204,7 +207,11 @@ def _outcome(arguments: argparse.Namespace) -> tuple[Outcome, Desk]:
             day = _day(arguments, central)
             return dso_day_ahead(desk, day, outages=outages, progress=progress), desk
         now_ms = central.clock.now_ms()
-        field = _many(arguments.field, FieldMeasurements) if arguments.field else []
+        field = (
+            _many(arguments.field, FieldMeasurements)
+            if arguments.field
+            else field_measurements(central.documents, now_ms)
+        )
         metered = newest_readings(desk.grid, central.evidence, central.services().inquiry, now_ms)
         return dso_real_time(desk, now_ms, field, metered, outages=outages, progress=progress), desk
 
@@ -260,11 +267,13 @@ def _progress(arguments: argparse.Namespace) -> Callable[[str], None]:
     return told
 
 
-def _tell(arguments: argparse.Namespace, schema: str, documents: Sequence[Document]) -> None:
+def _tell(
+    arguments: argparse.Namespace, schema: str, documents: Sequence[Document], steps: Sequence[str]
+) -> None:
     """Print documents if asked for as JSON, and write them where asked to."""
     as_json = [to_json(each) for each in documents]
     if arguments.json:
-        show({"documents": as_json}, schema)
+        show({"steps": dict.fromkeys(steps, "ok"), "documents": as_json}, schema)
     for each, value in zip(documents, as_json, strict=True):
         _write(arguments, f"{each.ii}-{each.mrid}.json", json.dumps(value, indent=1) + "\n")
 

@@ -36,3 +36,18 @@ def test_what_the_operator_moves_is_there() -> None:
     assert all(one.on_load and one.tap_span == 9 for one in moved)
     switched = {branch.name for branch in GRID.branches if branch.switch}
     assert switched == {one.branch for one in NETWORK.switches if not one.closed}
+
+
+def test_every_device_in_the_field_is_one_that_the_operator_knows() -> None:
+    """What flows is told away from the node that both say it sits at."""
+    known = {sensor.name: sensor for sensor in GRID.sensors}
+    assert len(NETWORK.sensors) >= 10
+    for place in NETWORK.sensors:
+        sensor = known[place.name]
+        if sensor.branch is None:
+            assert sensor.node is not None
+            assert GRID.nodes[sensor.node].name == place.node
+        else:
+            assert GRID.branches[sensor.branch].name == place.branch
+            assert GRID.nodes[int(GRID.branch_from[sensor.branch])].name == place.node
+    assert {place.name for place in NETWORK.sensors} <= known.keys()

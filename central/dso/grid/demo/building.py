@@ -38,7 +38,7 @@ _VOLTAGE_AND_CURRENT = (
     ("MV-1", "L-1-2"), ("MV-3", "L-3-8"), ("MV-4", "L-4-5"), ("MV-8", "L-8-9"),
     ("MV-10", "L-10-11"), ("MV-12", "L-12-13"), ("MV-14", ""),
 )  # fmt: skip
-_SIGMA_VOLTAGE_PCT, _SIGMA_CURRENT_PCT, _SIGMA_POWER_PCT = 0.5, 1.0, 2.0
+_SIGMA_VOLTAGE_PCT, _SIGMA_POWER_PCT = 0.5, 2.0
 
 
 def write(folder: Path) -> None:
@@ -186,31 +186,26 @@ def _transformer_columns(position: dict[str, int], transformers: list[Any]) -> N
 
 
 def _sensors(position: dict[str, int], branches: dict[str, int]) -> list[Sensor]:
-    """Return what is seen: V&C and breakers at medium voltage, LV3G at secondary substations."""
-    voltages = [
-        Sensor(f"VC-{node}", "voltage", position[node], sigma_pct=_SIGMA_VOLTAGE_PCT)
-        for node, _ in _VOLTAGE_AND_CURRENT
-    ]
-    currents = [
-        Sensor(f"VC-{node}-I", "current", branch=branches[line], sigma_pct=_SIGMA_CURRENT_PCT)
-        for node, line in _VOLTAGE_AND_CURRENT
+    """Return what is seen: V&C at medium voltage, switches, LV3G at secondary substations.
+
+    A device at the from side of a line tells the voltage there and what flows into the line.
+    """
+    devices = [
+        Sensor(f"VC-{node}", "power", branch=branches[line], sigma_pct=_SIGMA_POWER_PCT)
         if line
+        else Sensor(f"VC-{node}", "voltage", position[node], sigma_pct=_SIGMA_VOLTAGE_PCT)
+        for node, line in _VOLTAGE_AND_CURRENT
     ]
     breakers = [
         Sensor(name, "breaker", branch=branches[line], sigma_pct=0.0)
         for name, line in cigre.SWITCHES.items()
     ]
-    devices = [
-        sensor
+    streets = [
+        Sensor(f"LV3G-{above}", "power", branch=branches[f"L-{above}-R1-R2"],
+               sigma_pct=_SIGMA_POWER_PCT)
         for above in cigre.LV_BEHIND
-        for sensor in (
-            Sensor(f"LV3G-{above}-U", "voltage", position[f"LV-{above}-R1"],
-                   sigma_pct=_SIGMA_VOLTAGE_PCT),
-            Sensor(f"LV3G-{above}", "power", branch=branches[f"L-{above}-R1-R2"],
-                   sigma_pct=_SIGMA_POWER_PCT),
-        )
     ]  # fmt: skip
-    return [*voltages, *currents, *breakers, *devices]
+    return [*devices, *breakers, *streets]
 
 
 def _component(kind: str, **columns: Any) -> NDArray[Any]:  # noqa: ANN401 -- columns of any type
