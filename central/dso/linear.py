@@ -115,8 +115,9 @@ class _Restricted:
     @property
     def matrix(self) -> sparse.csr_array:
         """Return their effect on the rows."""
-        rows = self.programme.slopes @ self.programme.effect[:, self.columns]
-        return sparse.diags_array(1 / self.programme.size) @ rows
+        rows = sparse.csr_array(self.programme.slopes @ self.programme.effect[:, self.columns])
+        rows.data /= np.repeat(self.programme.size, np.diff(rows.indptr))
+        return rows
 
     def take(self, steps: Floats, slack: Floats, marginal: Floats) -> None:
         """Note a solution of the same."""
