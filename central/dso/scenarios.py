@@ -35,7 +35,8 @@ def scenario_expectation(grid: Grid, forecast: Forecast) -> Expectation:
         Rejected: `other_pods`: the forecast is of other PODs or lacks a feeder.
     """
     _need_same(grid, forecast)
-    order = [forecast.pods.index(pod) for pod in grid.pods]
+    place = {pod: number for number, pod in enumerate(forecast.pods)}
+    order = [place[pod] for pod in grid.pods]
     mean_w = forecast.mean_w[order]
     power_w: dict[str, Floats] = {MEAN: mean_w}
     for number in sorted({0, len(forecast.levels) - 1} if forecast.levels else ()):
