@@ -115,11 +115,15 @@ class Setting:
 
     def halves(self) -> tuple["Setting", "Setting"]:
         """Return what is the same in all situations, and what is given row by row."""
-        fields = ("tap_pos", "closed", "capacitor_steps")
-        given = {name: value for name in fields if (value := getattr(self, name)) is not None}
-        alike: Any = {name: value for name, value in given.items() if value.ndim == 1}
-        apart: Any = {name: value for name, value in given.items() if value.ndim > 1}
-        return Setting(**alike), Setting(**apart, source_pu=self.source_pu)
+        alike: dict[str, Any] = {}
+        apart: dict[str, Any] = {"source_pu": self.source_pu}
+        for name in ("tap_pos", "closed", "capacitor_steps"):
+            value = getattr(self, name)
+            if value is not None and value.ndim > 1 and not _all_alike(value):
+                apart[name] = value
+            elif value is not None:
+                alike[name] = np.atleast_2d(value)[0]
+        return Setting(**alike), Setting(**apart)
 
     def update(self, grid: Grid, situations: int) -> "Update":
         """Return what the setting changes in every situation, as the engine takes it."""
@@ -148,6 +152,10 @@ class Setting:
         return Admittance.of(
             grid, tap_pos=self.tap_pos, closed=self.closed, capacitor_steps=self.capacitor_steps
         )
+
+
+def _all_alike(rows: Any) -> bool:  # noqa: ANN401 -- arrays of any element
+    return len(rows) > 0 and bool((rows == rows[0]).all())
 
 
 def _row(values: Array | None, situation: int) -> Array | None:
