@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from central.dso.grid.model import Floats, Grid, Phasors
+from central.dso.grid.model import Floats, Grid, Integers, Phasors
 from central.dso.powerflow import Flow, NotConverged, PowerFlow, Setting
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
@@ -179,6 +179,23 @@ def _stacked(settings: Sequence[Setting], count: int) -> Setting:
     if settings[0].source_pu is not None:
         rows["source_pu"] = np.concatenate([one.source_pu for one in settings])
     return Setting(**rows)
+
+
+def situations_of(
+    expectation: Expectation, setting: Setting, chosen: Integers
+) -> tuple[Expectation, Setting]:
+    """Return some situations as quarters of one scenario, each with its setting.
+
+    What is left tells no time: it is for trying, not for telling.
+    """
+    rows = every_scenario(setting, len(expectation.scenarios))
+    picked: dict[str, Any] = {
+        name: value[chosen]
+        for name in ("tap_pos", "closed", "capacitor_steps", "source_pu")
+        if (value := getattr(rows, name)) is not None and (value.ndim > 1 or name == "source_pu")
+    }
+    drawn_va = expectation.situations_va[chosen]
+    return Expectation(expectation.start_ms, (MEAN,), drawn_va[None]), replace(rows, **picked)
 
 
 def every_scenario(setting: Setting, scenarios: int) -> Setting:

@@ -15,13 +15,14 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order
 
-from central.dso.expectation import Expectation, solved, solved_under
+from central.dso.expectation import Expectation, situations_of, solved, solved_under
 from central.dso.grid.islands import is_radial
 from central.dso.grid.model import Booleans, Floats, Grid, Integers
 from central.dso.limits import Limits, excess_total
 from central.dso.powerflow import Flow, PowerFlow, Setting
 
-_LEAST_GAIN = 1e-9
+_LEAST_GAIN, _DIGITS = 1e-9, 9
+_MOST_DECISIVE, _MOST_CONFIRMED = 8, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,17 @@ class Exchange:
     open: int
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class _Worth:
     """What a state of the switches is judged by: first what breaks limits, then what is lost."""
 
     excess_pu: float
     losses_w: float
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """Return what sorts the better first, of excesses that differ by noise the least losses."""
+        return round(self.excess_pu, _DIGITS), self.losses_w
 
     def is_better(self, than: "_Worth") -> bool:
         gained_pu = than.excess_pu - self.excess_pu
@@ -60,29 +66,54 @@ def rearranged(
     ones, and where nothing is beyond them, the one with the least losses. It ends when none is
     better, or at `most_exchanges`. A network with rings, or one whose switches change from
     quarter to quarter, stays as it is.
+
+    Of many situations the eight that decide most rank the exchanges: those furthest beyond their
+    limits, the greatest load and the greatest generation. The best in this rank that is better
+    over all situations is made.
     """
     grid = power_flow.grid
-    closed = grid.closed if setting.closed is None else setting.closed
+    closed = _closed(grid, setting)
     if closed.ndim > 1 or not is_radial(grid, closed):
         return setting, ()
-    worth = _worth(solved(power_flow, expectation, setting, partial=True), expectation, limits)
+    flow = solved(power_flow, expectation, setting, partial=True)
     made: list[Exchange] = []
     while len(made) < most_exchanges:
-        best: tuple[_Worth, Exchange] | None = None
-        possible = list(exchanges(grid, closed))
-        tried = (replace(setting, closed=exchanged(closed, each)) for each in possible)
-        flows = solved_under(power_flow, expectation, tried, partial=True)
-        for exchange, flow in zip(possible, flows, strict=True):
-            found = _worth(flow, expectation, limits)
-            if found.is_better(best[0] if best else worth):
-                best = found, exchange
-        if best is None:
+        few = situations_of(expectation, setting, _decisive(flow, expectation, limits))
+        worth = _worth(flow, expectation, limits)
+        for exchange in _ranked(power_flow, *few, limits)[:_MOST_CONFIRMED]:
+            tried = replace(setting, closed=exchanged(_closed(grid, setting), exchange))
+            found = solved(power_flow, expectation, tried, partial=True)
+            if _worth(found, expectation, limits).is_better(worth):
+                setting, flow = tried, found
+                made.append(exchange)
+                break
+        else:
             break
-        worth, exchange = best
-        closed = exchanged(closed, exchange)
-        setting = replace(setting, closed=closed)
-        made.append(exchange)
     return setting, tuple(made)
+
+
+def _closed(grid: Grid, setting: Setting) -> Booleans:
+    return grid.closed if setting.closed is None else setting.closed
+
+
+def _decisive(flow: Flow, expectation: Expectation, limits: Limits) -> Integers:
+    """Return the few situations that tell most exchanges apart."""
+    excess_pu, drawn_w = excess_total(flow, limits), expectation.situations_va.real.sum(axis=1)
+    worst = np.argsort(-excess_pu, kind="stable")[: _MOST_DECISIVE - 2]
+    return np.unique([*worst, np.argmax(drawn_w), np.argmin(drawn_w)])
+
+
+def _ranked(
+    power_flow: PowerFlow, few: Expectation, setting: Setting, limits: Limits
+) -> list[Exchange]:
+    """Return all exchanges, the most worth first, judged by a few situations."""
+    closed = _closed(power_flow.grid, setting)
+    possible = list(exchanges(power_flow.grid, closed))
+    tried = (replace(setting, closed=exchanged(closed, each)) for each in possible)
+    flows = solved_under(power_flow, few, tried, partial=True)
+    worths = [_worth(flow, few, limits) for flow in flows]
+    order = sorted(range(len(possible)), key=lambda k: worths[k].rank)
+    return [possible[k] for k in order]
 
 
 def exchanged(closed: Booleans, exchange: Exchange) -> Booleans:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from central.dso.assessment import assess
-from central.dso.expectation import expected
+from central.dso.expectation import expected, solved
 from central.dso.grid.islands import is_radial, unfed_nodes
-from central.dso.limits import NO_MARGIN, Limits
+from central.dso.limits import NO_MARGIN, Limits, excess_total
 from central.dso.powerflow import AS_BUILT, PowerFlow, Setting
 from central.dso.remedies.switching import exchanged, exchanges, rearranged
 from tests.grids import baran_wu, baran_wu_demand, feeder
@@ -68,3 +68,23 @@ def test_an_overloaded_line_is_relieved_before_losses_count() -> None:
     after = assess(PowerFlow(grid), drawn, setting=found, margin=NO_MARGIN)
     assert made
     assert len(after.congestions) < len(before.congestions)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_over_a_day_the_decisive_quarters_find_what_all_quarters_find(seed: int) -> None:
+    grid = feeder(20, seed=4, rings=4)
+    draw = np.random.default_rng(seed)
+    power_w = 255e3 * draw.uniform(0.1, 1.0, 24) * draw.uniform(0.8, 1.2, (len(grid.pods), 1))
+    drawn = expected(grid, 0, {"mean": power_w, "high": 1.1 * power_w})
+    power_flow, limits = PowerFlow(grid), Limits.of(grid)
+
+    def worth(setting: Setting) -> tuple[float, float]:
+        flow = solved(power_flow, drawn, setting)
+        return round(float(excess_total(flow, limits).sum()), 9), float(flow.source_va.real.sum())
+
+    found, made = rearranged(power_flow, drawn, limits, AS_BUILT, most_exchanges=1)
+    every = exchanges(grid, grid.closed)
+    best = min(worth(Setting(closed=exchanged(grid.closed, each))) for each in every)
+    assert len(made) == 1
+    assert worth(found) == pytest.approx(best)
+    assert worth(found)[0] < worth(AS_BUILT)[0]
