@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hil.config import Address
+from ledger.codec.nesting import need_shallow
 from ledger.errors import Refused, Rejected, Unavailable
 
 SCHEMA = "certiflex/hil-control/v1"
@@ -87,8 +88,9 @@ class _Conversation(asyncio.Protocol):
 
 def _request(line: bytes) -> Mapping[str, Any]:
     try:
+        need_shallow(line)
         request = json.loads(line)
-    except (ValueError, RecursionError):
+    except (Rejected, ValueError):
         request = None
     if not isinstance(request, dict):
         raise Rejected("expected one JSON object a line", where="control")

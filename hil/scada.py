@@ -25,6 +25,7 @@ from hil.feeder.network import State
 from hil.http_server import Answer, problem
 from hil.plant import Plant
 from hil.plant_file import Action
+from ledger.codec.nesting import need_shallow
 from ledger.errors import Rejected
 from ledger.facts.clock import Clock
 
@@ -270,8 +271,9 @@ def read_configuration(body: bytes) -> Configuration:
         Rejected: it is no such document, with the path of what is wrong.
     """
     try:
+        need_shallow(body)
         document = json.loads(body)
-    except (ValueError, RecursionError) as error:
+    except (Rejected, ValueError) as error:
         raise Rejected("expected JSON", where="$", reason="malformed") from error
     if not isinstance(document, dict) or document.get("schema") != _DOCUMENT:
         raise Rejected(f"expected {_DOCUMENT}", where="$.schema", reason="unknown_kind")

@@ -14,6 +14,7 @@ from central.documents.forms import NotWhole
 from central.documents.header import Document
 from central.documents.shapes import Twice, shape_of
 from ledger.codec import cbor
+from ledger.codec.nesting import need_shallow
 from ledger.errors import Rejected
 from ledger.signing import SigningKey, VerifyingKey, payload_of
 
@@ -118,6 +119,10 @@ def parsed(text: str | bytes) -> Any:  # noqa: ANN401 -- any JSON
     """
     if len(text) > MAX_DOCUMENT_BYTES:
         _reject("$", f"at most {MAX_DOCUMENT_BYTES} bytes are read", "too_long")
+    try:
+        need_shallow(text)
+    except Rejected as error:
+        _reject("$", error.what, "not_json")
     try:
         return json.loads(
             text, parse_int=_whole, parse_float=NotWhole, parse_constant=NotWhole,
