@@ -189,7 +189,7 @@ def test_a_grid_is_shown_in_words_and_as_json(capsys: Told) -> None:
         ("--node", "MV-9", "  L-8-9  line  MV-8  MV-9  yes  no  145\n", "grid-node"),
         ("--branch", "TR-1", "  tap_size  1837\n", "grid-branch"),
         ("--pod", "IT002E00000003", "node  LV-3-R17\n", "grid-pod"),
-        ("--list", "sensors", "VC-MV-1-I   current  -         L-1-2 ", "grid-sensors"),
+        ("--list", "sensors", "VC-MV-1   power    -      L-1-2 ", "grid-sensors"),
     ],
 )
 def test_one_element_is_shown(capsys: Told, asked: str, name: str, line: str, schema: str) -> None:
