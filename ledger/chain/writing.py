@@ -78,6 +78,10 @@ class Writer:
             return self._settled(node, receipt)
         newest = self._newest_usable(node, attempts)
         if newest is None:
+            # The nonce is used up: maybe by ours, mined since the receipts were asked for.
+            receipt = self._receipt(node, order, attempts) if attempts else None
+            if receipt is not None:
+                return self._settled(node, receipt)
             return self._fresh(node, order, next_nonce=next_nonce, now_ms=now_ms)
         if not node.knows(newest.tx_hash):
             return self._sent(node, order, newest, now_ms=now_ms)

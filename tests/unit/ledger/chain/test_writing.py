@@ -219,3 +219,32 @@ def test_a_registry_root_set_back_is_told_by_its_newest_event(
     finals = [Writing(ledger).final(order) for order in (one, two, one)]
     assert len({final.tx_hash for final in finals}) == 3
     assert Writing(ledger).final(one) == finals[2]
+
+
+def test_a_transaction_mined_between_two_questions_is_found_and_not_sent_again(
+    world: tuple[Odds, AnchorLedger],
+) -> None:
+    """Receipt and head were asked for before the block came, the nonce after it."""
+    odds, ledger = world
+    gateway = Writing(ledger)
+    gateway.step(ORDER)
+    before = odds.request("eth_call", head_of(ledger))
+    gateway.step(ORDER)
+
+    def once(method: str, answer: object) -> Odd:
+        def odd(_: list[Any]) -> object:
+            del odds.odd[method]
+            return answer
+
+        return odd
+
+    odds.odd["eth_getTransactionReceipt"] = once("eth_getTransactionReceipt", None)
+    odds.odd["eth_call"] = once("eth_call", before)
+    assert isinstance(gateway.step(ORDER), Final)
+    assert len(gateway.attempts) == 1
+    assert odds.odd == {}
+
+
+def head_of(ledger: AnchorLedger) -> list[Any]:
+    asked = calls.calldata("head(bytes32)", LOG)
+    return [{"to": told(ledger._contract), "data": told(asked)}, "latest"]
