@@ -8,7 +8,9 @@ from central.computing import Answer, Compute, Task
 from ledger.errors import Rejected, Unavailable
 
 TASKS_TOGETHER = 50
-"""How many tasks travel together: sending one costs Ray more than a short task does."""
+"""How many tasks travel together at most: sending one costs Ray more than a short task does."""
+
+_PORTIONS_PER_WORKER = 4
 
 
 class OnRay:
@@ -21,8 +23,11 @@ class OnRay:
     def each(self, function: Callable[[Task], Answer], tasks: Sequence[Task]) -> Iterator[Answer]:
         """Yield the answer to each task."""
         work = self._ray.remote(_worked).options(max_retries=0)
-        starts = range(0, len(tasks), self._together)
-        waiting = [work.remote(function, list(tasks[at : at + self._together])) for at in starts]
+        workers = int(self._ray.cluster_resources().get("CPU", 1))
+        # Long tasks in few portions would leave workers idle at the end.
+        together = min(self._together, max(1, len(tasks) // (workers * _PORTIONS_PER_WORKER)))
+        starts = range(0, len(tasks), together)
+        waiting = [work.remote(function, list(tasks[at : at + together])) for at in starts]
         try:
             for reference in waiting:
                 yield from self._ray.get(reference)

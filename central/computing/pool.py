@@ -1,6 +1,7 @@
 """The engine for one machine: a pool of processes."""
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -37,8 +38,14 @@ def opened(workers: int | None = None) -> Iterator[Compute]:
     """Yield a pool of so many processes, one for each core by default; it ends with the block."""
     count = workers or multiprocessing.cpu_count()
     context = multiprocessing.get_context("forkserver")
-    executor = ProcessPoolExecutor(count, mp_context=context)
+    executor = ProcessPoolExecutor(count, mp_context=context, initializer=_one_thread)
     try:
         yield Pool(executor, count)
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _one_thread() -> None:
+    """Give linear algebra one thread, before it is loaded: each core has a worker already."""
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")

@@ -8,7 +8,13 @@ import pytest
 from central.computing import Compute, here, on_ray, pool
 from central.computing import Opened as Engine
 from ledger.errors import Unavailable
-from tests.ports.computing_tasks import killed, process_of, refused_from_three, squared
+from tests.ports.computing_tasks import (
+    killed,
+    process_of,
+    refused_from_three,
+    squared,
+    threads_for_linear_algebra,
+)
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "here": here.opened,
@@ -45,6 +51,12 @@ def test_tasks_run_at_the_same_time(named: tuple[str, Compute]) -> None:
     name, compute = named
     processes = set(compute.each(process_of, range(8)))
     assert (len(processes) > 1) == (name in OTHER_PROCESSES)
+
+
+def test_no_worker_takes_another_ones_core(named: tuple[str, Compute]) -> None:
+    name, compute = named
+    if name in OTHER_PROCESSES:
+        assert set(compute.each(threads_for_linear_algebra, range(4))) == {1}
 
 
 def test_a_worker_that_died_is_told(named: tuple[str, Compute]) -> None:
