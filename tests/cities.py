@@ -9,12 +9,17 @@ secondary substation at every node of them, and low voltage behind these as far 
      └─TR-2─ BUS-2 ─┬─ …                        MV ─TS─ LV ─┬─ LV ─ …
 ```
 
+Its customers are drawn from one neighbourhood of two hundred, each at a size of its own, beside
+plants of the sun at medium voltage; so a zone costs what one of 23,000 strangers would.
+
 Cables and transformers are the usual ones of Europe's towns, by the types that pandapower's
 standard-type library tells of; lengths and counts are like those of SimBench's urban and
 semi-urban networks (Meinecke et al., Energies 13 (2020), 3290). No data of theirs is used.
 """
 
 from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
 from itertools import count, pairwise
 
 import numpy as np
@@ -22,6 +27,8 @@ from numpy.typing import NDArray
 from power_grid_model import BranchSide, WindingType
 
 from central.dso.estimation.measuring import Measurement, Metered, injections
+from central.dso.forecast.history import Customers, History, Origin
+from central.dso.forecast.weather import Weather
 from central.dso.grid.model import (
     Branch,
     Connection,
@@ -34,12 +41,19 @@ from central.dso.grid.model import (
     TapMeans,
 )
 from central.dso.powerflow import PowerFlow, Setting
+from ledger.facts.interval import QUARTER_MS
 from tests.grids import component
+from tests.neighbourhood import Town, horizontal_w_m2, town
 
 SUBSTATIONS = 190
 CUSTOMERS = 23_000
+PLANT = "plant"
 """Of a zone of Rome: 70 primary and 13,419 secondary substations, 1.6 million customers."""
 
+DAY = date(2027, 5, 29)
+"""The market day that a city with a past is looked at before."""
+
+_DRAWN_FROM, _PAST_DAYS, _GROWTH = 200, 40, (0.7, 1.8)
 _MV_KM, _LV_KM = (0.25, 0.9), (0.03, 0.09)
 _STUB = 0.15
 _LV_FEEDERS = 4
@@ -91,6 +105,7 @@ def zone(
     substations: int = SUBSTATIONS,
     low_nodes: int = 1,
     customers: int = CUSTOMERS,
+    plants: int = 0,
 ) -> Grid:
     """Return the grid of one primary substation.
 
@@ -100,6 +115,7 @@ def zone(
         low_nodes: nodes at low voltage behind each, its bus bar first; 0 leaves out the
             transformers as well, and customers hang at medium voltage.
         customers: points of delivery, spread over the places where they can be.
+        plants: of the sun, one to fourteen megawatts each, at medium voltage; the last PODs.
     """
     site = _Site(np.random.default_rng([2_027, number]))
     high = site.node("HV", "HV", 110e3, (0.9, 1.1))
@@ -108,6 +124,7 @@ def zone(
     medium = range(len(bars) + 1, len(site.nodes))
     places = [place for node in medium for place in _behind(site, node, low_nodes)]
     connections = _connected(site.dice, number, places, customers)
+    connections += _planted(site.dice, number, medium, plants)
     return _built(f"PS-{number:02}", site, [high, *bars], heads, connections)
 
 
@@ -136,11 +153,12 @@ def _behind(site: _Site, node: int, low_nodes: int) -> list[int]:
     if not low_nodes:
         return [node]
     name = site.nodes[node][0].name.removeprefix("MV-")
-    first = site.node(f"LV-{name}", f"LV-{name}", 400.0, (0.9, 1.1))
+    area = f"LV-{name}" if low_nodes > 1 else site.nodes[node][0].area
+    first = site.node(f"LV-{name}", area, 400.0, (0.9, 1.1))
     site.stations.append((f"TS-{name}", node, first))
     ends = [first] * _LV_FEEDERS
     for at in range(low_nodes - 1):
-        low = site.node(f"LV-{name}-{at + 1}", f"LV-{name}", 400.0, (0.9, 1.1))
+        low = site.node(f"LV-{name}-{at + 1}", area, 400.0, (0.9, 1.1))
         site.line(ends[at % _LV_FEEDERS], low, _STREET)
         ends[at % _LV_FEEDERS] = low
     return list(range(first + 1, len(site.nodes))) or [first]
@@ -156,6 +174,20 @@ def _connected(
         Connection(f"IT002E{number * 100_000 + k:08}", int(at[k]), int(contract_w[k]), "abc", 0.25)
         for k in range(customers)
     )
+
+
+def _planted(
+    dice: np.random.Generator, number: int, places: range, plants: int
+) -> tuple[Connection, ...]:
+    """Return plants at some of the nodes at medium voltage."""
+    contract_w = dice.uniform(1e6, 14e6, plants)
+    return tuple(
+        Connection(
+            f"IT002E{number * 100_000 + 99_999 - k:08}", int(at), int(contract_w[k]), "abc", 0.0,
+            PLANT,
+        )
+        for k, at in enumerate(dice.choice(places, plants, replace=False))
+    )  # fmt: skip
 
 
 def _built(
@@ -296,3 +328,46 @@ def _seen(
             value = power + complex(*draw.normal(0, sigma, 2))
             found.append(Measurement(one.name, "flow", one.branch, value, sigma, "sensor"))
     return found
+
+
+@dataclass(frozen=True)
+class Lived:
+    """A zone with its past up to the gate of `DAY`, and what the weather service said."""
+
+    grid: Grid
+    history: History
+    customers: Customers
+    weather: Weather
+
+
+@cache
+def _neighbourhood() -> Town:
+    return town(_DRAWN_FROM, DAY - timedelta(days=_PAST_DAYS), _PAST_DAYS, seed=70)
+
+
+def lived(number: int, **sizes: int) -> Lived:
+    """Return a zone with its past; `sizes` are those of `zone`."""
+    of, drawn_from = zone(number, **sizes), _neighbourhood()
+    draw, past = np.random.default_rng([2_028, number]), drawn_from.history
+    plants = sum(one.profile == PLANT for one in of.connections)
+    households = len(of.pods) - plants
+    like = draw.integers(0, _DRAWN_FROM, households)
+    size = draw.uniform(0.6, 1.4, households) * draw.uniform(*_GROWTH)
+    power_w = np.empty((len(of.pods), past.power_w.shape[1]))
+    origin = np.full(power_w.shape, Origin.CERTIFIED, np.uint8)
+    np.multiply(past.power_w[like], size[:, None], out=power_w[:households])
+    origin[:households] = past.origin[like]
+    contract_w = np.array([float(one.contract_w) for one in of.connections])
+    times_ms = past.start_ms + QUARTER_MS * np.arange(power_w.shape[1])
+    power_w[households:] = -contract_w[households:, None] * _sun_share(times_ms, draw)
+    history = History(of.pods, past.start_ms, power_w, origin)
+    group = tuple(one.profile for one in of.connections)
+    return Lived(of, history, Customers(contract_w, group), drawn_from.weather)
+
+
+def _sun_share(times_ms: NDArray[np.int64], draw: np.random.Generator) -> NDArray[np.float64]:
+    """Return what a plant gives of its rated power: clear sky by a clearness of the day."""
+    day = (times_ms - times_ms[0]) // 86_400_000
+    clear = draw.beta(4, 1.5, int(day[-1]) + 1)[day]
+    share: NDArray[np.float64] = np.minimum(horizontal_w_m2(times_ms) / 1_000 * clear, 1.0)
+    return share
