@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from central.calendar import ROME, day_of
 from central.config import CentralConfig
 from central.documents.encoding import from_json, parsed, to_json
 from central.documents.header import Document
@@ -20,7 +21,6 @@ from central.documents.outcome import MarketOutcome
 from central.dso.assessment import Congestion
 from central.dso.drawing.charts import tap_plan
 from central.dso.drawing.feeder import before_after, sensitivity_map
-from central.dso.forecast.calendar import ROME, day_of
 from central.dso.forecast.result import Forecast
 from central.dso.requesting import Constraint, Need
 from central.service import Central, opened

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from central.dso.forecast.calendar import (
+from central.calendar import (
     DayClass,
     day_class,
     day_interval,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from central.documents.forms import Instant, Quarter, Span, Whole, party, uuid
 from ledger.facts.interval import Interval
@@ -23,6 +23,28 @@ class Document:
     sender: Annotated[str, party("who made and signed it")]
     receiver: Annotated[str, party("whom it is for")]
     validity: Annotated[Interval, Span("what it speaks of: every quarter-hour in it lies here")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What a document says of itself that nobody has to work out."""
+
+    mrid: str
+    created_ms: int
+    sender: str
+    receiver: str
+    revision: int = 1
+
+    def header(self, validity: Interval) -> Any:  # noqa: ANN401 -- spread into fields
+        """Return the fields of a document's header."""
+        return {
+            "mrid": self.mrid,
+            "revision": self.revision,
+            "created_ms": self.created_ms,
+            "sender": self.sender,
+            "receiver": self.receiver,
+            "validity": validity,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

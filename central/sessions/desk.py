@@ -12,9 +12,10 @@ from datetime import date
 
 import numpy as np
 
+from central.calendar import day_start_ms, gate_ms
 from central.documents.configuration import GridConfiguration
 from central.documents.congestion import CongestionAlert
-from central.documents.header import Horizon, Reference
+from central.documents.header import Envelope, Horizon, Reference
 from central.documents.request import FlexRequest
 from central.documents.substation import SubstationProfile as ProfileDocument
 from central.documents.validation import TechnicalValidation
@@ -23,7 +24,6 @@ from central.dso.delivering import Taken
 from central.dso.estimation.estimate import Estimate, Estimator
 from central.dso.estimation.measuring import Metered, injections
 from central.dso.expectation import Expectation
-from central.dso.forecast.calendar import day_start_ms, gate_ms
 from central.dso.forecast.day_ahead import day_ahead
 from central.dso.forecast.history import History
 from central.dso.forecast.intraday import intraday
@@ -39,7 +39,6 @@ from central.dso.profile import Stage, substation_profile
 from central.dso.remedies.plan import Plan, plan_own_means
 from central.dso.requesting import Need, size_need
 from central.dso.scenarios import confidence_of, feeders_of, scenario_expectation
-from central.dso.telling.elements import Envelope
 from central.dso.telling.incoming import Heard
 from central.dso.telling.outgoing import congestion_alert, grid_configuration, profile_document
 from central.dso.telling.requests import flex_requests

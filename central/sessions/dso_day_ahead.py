@@ -14,8 +14,8 @@
 from collections.abc import Callable
 from datetime import date
 
+from central.calendar import day_start_ms
 from central.documents.header import Horizon
-from central.dso.forecast.calendar import day_start_ms
 from central.dso.powerflow import AS_BUILT, Setting
 from central.sessions.desk import Desk, activation_va
 from central.sessions.steps import Outcome, Steps

@@ -16,7 +16,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 
-from central.dso.forecast.calendar import GATE_SLOT, SLOTS, day_start_ms, gate_ms
+from central.calendar import GATE_SLOT, SLOTS, day_start_ms, gate_ms
 from central.dso.forecast.day_ahead import day_ahead
 from central.dso.forecast.days import Layout
 from central.dso.forecast.features import Span, own_features, shared_features

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from central.dso.forecast.calendar import day_start_ms, gate_ms, quarter_count
+from central.calendar import day_start_ms, gate_ms, quarter_count
 from central.dso.forecast.day_ahead import day_ahead
 from central.dso.forecast.history import Customers, History, Origin, Origins
 from central.dso.forecast.intraday import intraday

@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 
-from central.dso.forecast.calendar import SLOTS, day_start_ms, gate_ms, slots
+from central.calendar import SLOTS, day_start_ms, gate_ms, slots
 from central.dso.forecast.features import Span, shared_features
 from central.dso.forecast.feeders import NO_FEEDERS, FeederResiduals, Feeders
 from central.dso.forecast.fitting import fits

@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from central.dso.forecast.calendar import SLOTS, day_interval, day_start_ms, slots
+from central.calendar import SLOTS, day_interval, day_start_ms, slots
 from central.dso.forecast.history import Booleans, Floats, History, Integers, Origin, Singles
 
 

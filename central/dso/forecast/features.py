@@ -17,7 +17,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from central.dso.forecast.calendar import GATE_SLOT, SLOTS, DayClass, day_class
+from central.calendar import GATE_SLOT, SLOTS, DayClass, day_class
 from central.dso.forecast.days import Days
 from central.dso.forecast.history import Booleans, Floats, Singles
 from central.dso.forecast.weather import (

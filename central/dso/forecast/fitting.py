@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from central.dso.forecast.calendar import SLOTS
+from central.calendar import SLOTS
 from central.dso.forecast.days import Days, Layout
 from central.dso.forecast.features import Own, Shared, Span, own_features
 from central.dso.forecast.history import Booleans, Floats, Integers, Past, Singles

@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from central.dso.forecast.calendar import SLOTS, day_of, day_start_ms, gate_ms, slots
+from central.calendar import SLOTS, day_of, day_start_ms, gate_ms, slots
 from central.dso.forecast.days import Days, Layout
 from central.dso.forecast.features import Span, shared_features
 from central.dso.forecast.feeders import NO_FEEDERS, FeederResiduals, Feeders

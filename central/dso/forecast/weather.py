@@ -14,7 +14,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from central.dso.forecast.calendar import SLOTS, day_start_ms, gate_ms, slots
+from central.calendar import SLOTS, day_start_ms, gate_ms, slots
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS
 

@@ -10,32 +10,9 @@ from central.dso.assessment import Congestion
 from central.dso.expectation import MEAN
 from central.dso.grid.model import Grid
 from central.dso.limits import Bound, Margin
-from ledger.facts.interval import Interval
 
 _MILLI = 1_000
 _PCT = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """What a document says of itself that the platform does not work out."""
-
-    mrid: str
-    created_ms: int
-    sender: str
-    receiver: str
-    revision: int = 1
-
-    def header(self, validity: Interval) -> "dict[str, str | int | Interval]":
-        """Return the fields of a document's header."""
-        return {
-            "mrid": self.mrid,
-            "revision": self.revision,
-            "created_ms": self.created_ms,
-            "sender": self.sender,
-            "receiver": self.receiver,
-            "validity": validity,
-        }
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """Localisation (I-10), own means (I-11) and the substations' profile (I-12) as documents."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from central.documents.configuration import (
 )
 from central.documents.congestion import CongestionAlert
 from central.documents.elements import BASE_CASE, Unsolved
-from central.documents.header import Horizon, QuarterPower
+from central.documents.header import Envelope, Horizon, QuarterPower
 from central.documents.substation import (
     BalanceQuarter,
     ProfileStage,
@@ -27,7 +26,7 @@ from central.dso.expectation import Expectation
 from central.dso.grid.model import Grid
 from central.dso.profile import SubstationProfile as Profile
 from central.dso.remedies.plan import Move, Plan
-from central.dso.telling.elements import Elements, Envelope, scenario_names
+from central.dso.telling.elements import Elements, scenario_names
 from ledger.facts.interval import Interval
 
 _MOST_NAMED = 5
@@ -70,7 +69,7 @@ def congestion_alert(
         for line, nodes in assessed.cut_off
     ]
     return CongestionAlert(
-        **_header(envelope, validity),
+        **envelope.header(validity),
         horizon=horizon,
         primary_substation=_substations(grid),
         elements=tuple(elements.listed),
@@ -110,7 +109,7 @@ def grid_configuration(
         kind: [m for m in plan.moves if m.kind == kind] for kind in ("tap", "switch", "capacitor")
     }
     return GridConfiguration(
-        **_header(envelope, _validity(expectation)),
+        **envelope.header(_validity(expectation)),
         horizon=horizon,
         primary_substation=_substations(grid),
         effect=_effect(plan),
@@ -165,7 +164,7 @@ def profile_document(
     """
     drawn_w = expectation.drawn_va[0].real
     return SubstationProfile(
-        **_header(envelope, _validity(expectation)),
+        **envelope.header(_validity(expectation)),
         horizon=horizon,
         primary_substation=station,
         stage=ProfileStage(profile.stage),
@@ -192,10 +191,6 @@ def profile_document(
         confidence_permille=_permille(confidence),
         unsolved=(),
     )  # fmt: skip
-
-
-def _header(envelope: Envelope, validity: Interval) -> Any:  # noqa: ANN401 -- spread into fields
-    return envelope.header(validity)
 
 
 def _validity(expectation: Expectation) -> Interval:

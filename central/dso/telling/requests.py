@@ -11,13 +11,13 @@ import numpy as np
 
 from central.documents import elements as told
 from central.documents.elements import Unsolved, Violation
-from central.documents.header import Buyer, Direction, Horizon
+from central.documents.header import Buyer, Direction, Envelope, Horizon
 from central.documents.request import FlexRequest, RequestedQuarter, Sensitivity
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Floats, Grid
 from central.dso.limits import Bound
 from central.dso.requesting import Constraint, Need
-from central.dso.telling.elements import Elements, Envelope, scenario_names
+from central.dso.telling.elements import Elements, scenario_names
 from ledger.facts.interval import Interval
 
 _NANO, _MILLI, _PERMILLE, _PCT = 1e9, 1e3, 1e3, 100.0

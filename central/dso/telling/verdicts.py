@@ -4,12 +4,12 @@ import math
 
 from central.documents.elements import Unsolved, Violation
 from central.documents.forms import MOST
-from central.documents.header import QuarterPower, Reference
+from central.documents.header import Envelope, QuarterPower, Reference
 from central.documents.validation import OfferVerdict, TechnicalValidation, Verdict
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Grid
 from central.dso.limits import Margin
-from central.dso.telling.elements import Elements, Envelope
+from central.dso.telling.elements import Elements
 from central.dso.validation import Cut, Validation
 from ledger.facts.interval import Interval
 

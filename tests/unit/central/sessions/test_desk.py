@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from central.calendar import day_start_ms, gate_ms
 from central.documents.header import Horizon
-from central.dso.forecast.calendar import day_start_ms, gate_ms
 from central.dso.forecast.history import History
 from central.dso.grid.checking import BadGrid
 from central.dso.powerflow import AS_BUILT

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from central.calendar import day_start_ms
 from central.documents.congestion import CongestionAlert
 from central.documents.encoding import decode, encode
 from central.documents.measurement import (
@@ -15,7 +16,6 @@ from central.documents.measurement import (
     SensorReading,
 )
 from central.dso.estimation.measuring import Metered
-from central.dso.forecast.calendar import day_start_ms
 from central.dso.grid.model import Grid, Phasors
 from central.dso.powerflow import PowerFlow
 from central.sessions.dso_real_time import dso_real_time

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from central.dso.forecast.calendar import GATE_SLOT, day_start_ms, gate_ms
+from central.calendar import GATE_SLOT, day_start_ms, gate_ms
 from central.dso.forecast.day_ahead import day_ahead
 from central.dso.forecast.history import Customers, Floats, History, Origin
 from central.dso.forecast.result import Forecast, Reason

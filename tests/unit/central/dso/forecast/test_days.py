@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from central.dso.forecast.calendar import day_interval, day_start_ms, gate_ms, slots
+from central.calendar import day_interval, day_start_ms, gate_ms, slots
 from central.dso.forecast.days import Days, Layout
 from central.dso.forecast.history import History, Origin
 from ledger.facts.interval import QUARTER_MS

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from central.dso.forecast.calendar import SLOTS, day_start_ms, gate_ms
+from central.calendar import SLOTS, day_start_ms, gate_ms
 from central.dso.forecast.days import Days
 from central.dso.forecast.features import Span, likeness, own_features, shared_features
 from central.dso.forecast.weather import IRRADIANCE, TEMPERATURE, Issue, Weather

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from central.dso.forecast.calendar import day_start_ms, gate_ms
+from central.calendar import day_start_ms, gate_ms
 from central.dso.forecast.days import Layout
 from central.dso.forecast.features import Span, own_features, shared_features
 from central.dso.forecast.fitting import Fit, fit, fits

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from central.dso.forecast.calendar import day_start_ms
+from central.calendar import day_start_ms
 from central.dso.forecast.day_ahead import day_ahead
 from central.dso.forecast.history import Floats, History, Origin
 from central.dso.forecast.intraday import HORIZON, Coming, intraday

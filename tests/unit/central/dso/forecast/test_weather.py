@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from central.dso.forecast.calendar import day_start_ms, gate_ms
+from central.calendar import day_start_ms, gate_ms
 from central.dso.forecast.history import Floats
 from central.dso.forecast.weather import Issue, Weather, known_weather
 from ledger.errors import Rejected

@@ -8,7 +8,7 @@ import pytest
 from central.documents.configuration import Effect, SwitchState
 from central.documents.elements import Bound
 from central.documents.encoding import decode, encode, from_json, to_json
-from central.documents.header import Document, Horizon
+from central.documents.header import Document, Envelope, Horizon
 from central.dso.assessment import assess
 from central.dso.expectation import Expectation, expected
 from central.dso.grid.model import Grid
@@ -16,7 +16,6 @@ from central.dso.limits import Margin
 from central.dso.powerflow import AS_BUILT, PowerFlow, Setting
 from central.dso.profile import substation_profile
 from central.dso.remedies.plan import Plan, plan_own_means
-from central.dso.telling.elements import Envelope
 from central.dso.telling.outgoing import congestion_alert, grid_configuration, profile_document
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.grids import feeder

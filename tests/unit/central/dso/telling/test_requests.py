@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from central.documents.encoding import decode, encode
-from central.documents.header import Direction, Horizon
+from central.documents.header import Direction, Envelope, Horizon
 from central.documents.request import FlexRequest
 from central.dso.assessment import assess
 from central.dso.expectation import expected
@@ -13,7 +13,6 @@ from central.dso.limits import Margin
 from central.dso.participating import assumed_resources
 from central.dso.powerflow import PowerFlow
 from central.dso.requesting import Need, size_need
-from central.dso.telling.elements import Envelope
 from central.dso.telling.requests import flex_requests
 from ledger.facts.interval import QUARTER_MS
 from tests.grids import feeder

@@ -3,14 +3,13 @@
 import numpy as np
 
 from central.documents.encoding import decode, encode
-from central.documents.header import Reference
+from central.documents.header import Envelope, Reference
 from central.documents.validation import TechnicalValidation, Verdict
 from central.dso.delivering import Taken
 from central.dso.expectation import expected
 from central.dso.grid.model import Grid
 from central.dso.limits import NO_MARGIN, Limits
 from central.dso.powerflow import PowerFlow
-from central.dso.telling.elements import Envelope
 from central.dso.telling.verdicts import technical_validation
 from central.dso.validation import Validation, validate
 from ledger.facts.interval import QUARTER_MS

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from central.dso.forecast.calendar import (
+from central.calendar import (
     DayClass,
     day_class,
     day_interval,

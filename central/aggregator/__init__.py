@@ -1,0 +1,1 @@
+"""The aggregator: portfolio, baseline and flexibility of its customers, offers. Pure."""

@@ -1,0 +1,1 @@
+"""The balance responsible party: programmes of points of delivery, frozen. Pure."""

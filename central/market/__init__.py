@@ -1,0 +1,1 @@
+"""The local flexibility market: its book, clearing, reserve and outcomes. Pure."""

@@ -1,0 +1,1 @@
+"""The TSO, simulated: its own need at each primary substation. Pure."""
