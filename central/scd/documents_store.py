@@ -39,7 +39,7 @@ class SqliteDocuments:
         with self._database.writing() as connection:
             for document in documents if key else ():
                 _note_key(connection, key, document)
-            return [_commit(connection, document, arrived_ms) for document in documents]
+            return [commit_on(connection, document, arrived_ms) for document in documents]
 
     def documents(self, query: DocumentQuery, scope: Scope | None = None) -> list[StoredDocument]:
         """Return documents by arrival; see `ports.DocumentStore`."""
@@ -90,7 +90,8 @@ def _note_key(
         )
 
 
-def _commit(connection: sa.Connection, document: CheckedDocument, arrived_ms: int) -> Outcome:
+def commit_on(connection: sa.Connection, document: CheckedDocument, arrived_ms: int) -> Outcome:
+    """Store a document in a transaction that is under way; see `ports.DocumentStore`."""
     same_name = connection.execute(
         sa.select(_D.revision, _D.sender, _D.kind, _D.document_hash, _D.is_conflict).where(
             _D.mrid == document.mrid

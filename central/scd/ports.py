@@ -10,6 +10,7 @@ from central.scd.documents import (
     Scope,
     StoredDocument,
 )
+from central.scd.sessions import SessionRow
 from central.scd.stored import (
     LATEST,
     Arrival,
@@ -230,4 +231,32 @@ class DocumentStore(Protocol):
 
     def note_delivered(self, name: str, arrival: int) -> None:
         """Note, durably, how far a named delivery has come."""
+        ...
+
+
+class SessionStore(Protocol):
+    """A session is a durable sequence of rows, each with what it filed.
+
+    One call is one transaction: the row and every document of it, or nothing. So nothing is half
+    published, and whoever goes on after a kill knows each row either as ended or as not begun.
+    A call that raised may have been kept: ask for the rows before going on.
+    """
+
+    def commit_row(self, row: SessionRow, documents: Sequence[CheckedDocument] = ()) -> None:
+        """Note that a row has ended, with its documents.
+
+        Raises:
+            Rejected: `row_taken`: it had ended before, in another process; `name_taken`: a
+                document's name stands for another content. Nothing is stored.
+            StoreAway: nothing of it may be there, or all of it.
+            DamagedStore: nothing was written.
+        """
+        ...
+
+    def rows(self, session: str) -> list[SessionRow]:
+        """Return the rows of a session, in the order in which they ended."""
+        ...
+
+    def sessions(self) -> list[str]:
+        """Return the names of all sessions, by when they began."""
         ...

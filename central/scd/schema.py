@@ -272,3 +272,16 @@ delivery = Table(
     Column("name", Text, primary_key=True),
     _big("arrival"),
 )
+
+session_row = Table(
+    "session_row",
+    metadata,
+    Column("place", _BIG, primary_key=True, autoincrement=False),
+    Column("session", Text, nullable=False),
+    Column("row", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("told", Text, nullable=False),
+    _big("ended_ms"),
+    Column("documents", LargeBinary, nullable=False),
+    Index("session_row_by_session", "session", "place"),
+)

@@ -29,6 +29,14 @@ class FakeDocuments:
         """Fail the next commit."""
         self.failures.append(failure)
 
+    def snapshot(self) -> list[StoredDocument]:
+        """Return what is kept, to come back to."""
+        return list(self._kept)
+
+    def restore(self, kept: list[StoredDocument]) -> None:
+        """Come back to what was kept."""
+        self._kept = kept
+
     def commit_documents(
         self,
         documents: Sequence[CheckedDocument],
