@@ -55,6 +55,7 @@ class DocumentQuery:
     """Which documents; everything that is given must hold. `since` is the last arrival seen.
 
     Args:
+        hashes: of their canonical bytes; none given, all.
         span: the validity shares an instant with it.
         latest: no later revision is stored.
         conflicts: the evidence against senders too.
@@ -65,6 +66,7 @@ class DocumentQuery:
     mrid: str | None = None
     revision: int | None = None
     sender: str | None = None
+    hashes: tuple[bytes, ...] = ()
     span: Interval | None = None
     since: int = 0
     limit: int = 1_000
@@ -79,6 +81,7 @@ class DocumentQuery:
             and self.mrid in {None, document.mrid}
             and self.revision in {None, document.revision}
             and self.sender in {None, document.sender}
+            and (not self.hashes or document.document_hash in self.hashes)
             and (self.span is None or self.span.overlaps(document.validity))
             and document.arrival > self.since
             and (self.conflicts or not document.is_conflict)

@@ -132,6 +132,7 @@ def _asked(query: DocumentQuery) -> list[sa.ColumnElement[bool]]:
     asked += [_D.mrid == query.mrid] if query.mrid is not None else []
     asked += [_D.revision == query.revision] if query.revision is not None else []
     asked += [_D.sender == query.sender] if query.sender is not None else []
+    asked += [_D.document_hash.in_(query.hashes)] if query.hashes else []
     asked += [] if query.conflicts else [sa.not_(_D.is_conflict)]
     if query.span is not None:
         asked += [_D.from_ms < query.span.end_ms, _D.to_ms > query.span.start_ms]

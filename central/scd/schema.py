@@ -247,6 +247,7 @@ document = Table(
     Index("document_by_name", "mrid", "revision", "document_hash", unique=True),
     Index("document_by_kind", "ii", "to_ms"),
     Index("document_by_sender", "sender", "arrival"),
+    Index("document_by_hash", "document_hash"),
 )
 
 document_pod = Table(

@@ -123,6 +123,10 @@ def test_questions_are_answered_by_all_that_they_say(store: DocumentStore) -> No
     assert arrivals(store, DocumentQuery(sender=DSO, since=6)) == [7, 8, 9, 10, 11]
     assert arrivals(store, DocumentQuery(since=3, limit=2)) == [4, 5]
     assert arrivals(store, DocumentQuery(mrid=uuid(999))) == []
+    named = (signed(OFFER).document_hash, signed(BASELINE).document_hash, bytes(32))
+    assert arrivals(store, DocumentQuery(hashes=named)) == sorted(
+        EXAMPLES.index(each) + 1 for each in (OFFER, BASELINE)
+    )
     touching = DocumentQuery(span=Interval(DAY.end_ms - 1, DAY.end_ms + 1))
     assert len(arrivals(store, touching)) == len(EXAMPLES) - 2, "two speak of one quarter only"
     after = DocumentQuery(span=Interval(DAY.end_ms, DAY.end_ms + 1))

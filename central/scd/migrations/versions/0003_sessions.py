@@ -1,4 +1,4 @@
-"""Market sessions: the rows that have ended, and what they filed."""
+"""Market sessions: the rows that have ended, and what they filed; documents found by hash."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,8 +26,10 @@ def upgrade() -> None:
     )
     names = ["session", "place"]
     op.create_index("session_row_by_session", "session_row", names, unique=False)
+    op.create_index("document_by_hash", "document", ["document_hash"], unique=False)
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop them."""
+    op.drop_index("document_by_hash", "document")
     op.drop_table("session_row")
