@@ -6,7 +6,7 @@ from pathlib import Path
 from central.scd.quarters import Tolerance
 from ledger.errors import Rejected
 from ledger.facts.clock import ClockSettings
-from ledger.signing import VerifyingKey
+from ledger.signing import SigningKey, VerifyingKey
 
 _MAX_PORT = 65_535
 _FULL_PCT = 100
@@ -78,10 +78,14 @@ class ApiConfig:
 
 @dataclass(frozen=True, slots=True)
 class PartyConfig:
-    """Who signs documents, and the public key, in hexadecimal, that tells it is they."""
+    """Who signs documents, and the public key, in hexadecimal, that tells it is they.
+
+    With `key_file`, its private key, sessions play the party here; without, it hands in by itself.
+    """
 
     id: str
     key: str
+    key_file: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a key that is none."""
@@ -165,6 +169,28 @@ class CentralConfig:
     def party_keys(self) -> dict[str, VerifyingKey]:
         """Return the key of every party."""
         return {party.id: _key(party.key, "key") for party in self.parties}
+
+    def played_keys(self) -> dict[str, SigningKey]:
+        """Return the private key of every party that is played here.
+
+        Raises:
+            Rejected: a file holds no key, is open to others, or its key is not the party's.
+        """
+        return {
+            party.id: _own_key(party, party.key_file) for party in self.parties if party.key_file
+        }
+
+
+def _own_key(party: PartyConfig, file: Path) -> SigningKey:
+    key = SigningKey.load(file)
+    if key.public.encode().hex() != party.key:
+        raise Rejected(
+            f"holds another key than that of {party.id} under [[parties]]",
+            where=str(file),
+            remedy=f"type: certiflex central party key {party.id} --file {file}",
+            reason="other_key",
+        )
+    return key
 
 
 def _key(encoded: str, name: str) -> VerifyingKey:

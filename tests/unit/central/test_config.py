@@ -6,6 +6,7 @@ import pytest
 
 from central.config import CentralConfig
 from ledger.configuration import Misconfigured, load
+from ledger.errors import Rejected
 from ledger.signing import SigningKey
 
 KEY = SigningKey.generate("EdDSA").public.encode().hex()
@@ -69,3 +70,29 @@ def test_parties_are_known_by_their_keys(tmp_path: Path) -> None:
     parties = f'[[parties]]\nid = "dso"\nkey = "{KEY}"\n[alerts]\nwebhook_url = ""'
     config = loaded(tmp_path, f'origin = "o"\nlog_key = "{KEY}"\n{parties}')
     assert {name: key.encode().hex() for name, key in config.party_keys().items()} == {"dso": KEY}
+
+
+def test_a_party_is_played_where_its_key_is(tmp_path: Path) -> None:
+    key = SigningKey.generate()
+    key.save(tmp_path / "market.key")
+    public = key.public.encode().hex()
+    config = loaded(
+        tmp_path,
+        f'origin = "o"\nlog_key = "{KEY}"\n'
+        f'[[parties]]\nid = "market"\nkey = "{public}"\nkey_file = "market.key"\n'
+        f'[[parties]]\nid = "aggregator"\nkey = "{KEY}"\n',
+    )
+    assert list(config.played_keys()) == ["market"]
+    assert set(config.party_keys()) == {"market", "aggregator"}
+
+
+def test_a_key_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    SigningKey.generate().save(tmp_path / "market.key")
+    config = loaded(
+        tmp_path,
+        f'origin = "o"\nlog_key = "{KEY}"\n'
+        f'[[parties]]\nid = "market"\nkey = "{KEY}"\nkey_file = "market.key"\n',
+    )
+    with pytest.raises(Rejected, match="another key than that of market") as caught:
+        config.played_keys()
+    assert caught.value.reason == "other_key"
