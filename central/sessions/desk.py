@@ -228,18 +228,29 @@ class Desk:
             progress=progress,
         )
 
-    def need(self, expected: Expected, assessed: Assessment) -> Need:
+    def need(
+        self, expected: Expected, assessed: Assessment, active: frozenset[str] | None = None
+    ) -> Need:
         """Return what customers would have to move so that every limit holds.
+
+        Args:
+            expected: what the grid must carry.
+            assessed: the grid as it would be run.
+            active: PODs that take part in the market (I-02); all if None.
 
         Raises:
             NotConverged: a situation has no power flow.
         """
-        resources = assumed_resources(self.grid, assessed.expectation, self.terms.flexible_pct)
+        resources = assumed_resources(
+            self.grid, assessed.expectation, self.terms.flexible_pct, active
+        )
         return size_need(self.power_flow, assessed, resources, confidence=expected.sure)
 
-    def configuration(self, expected: Expected, plan: Plan, need: Need) -> GridConfiguration:
-        """Return own means with what they avoid buying, I-11."""
-        avoided_w = self._avoided_w(expected, plan, need)
+    def configuration(
+        self, expected: Expected, plan: Plan, need: Need, active: frozenset[str] | None = None
+    ) -> GridConfiguration:
+        """Return own means with what they avoid buying of the PODs in the market, I-11."""
+        avoided_w = self._avoided_w(expected, plan, need, active)
         return grid_configuration(
             self.grid,
             plan,
@@ -330,11 +341,13 @@ class Desk:
 
     # ── means ───────────────────────────────────────────────────────────────────────────────
 
-    def _avoided_w(self, expected: Expected, plan: Plan, need: Need) -> dict[int, float]:
+    def _avoided_w(
+        self, expected: Expected, plan: Plan, need: Need, active: frozenset[str] | None
+    ) -> dict[int, float]:
         """Return the flexibility that own means make unnecessary, by quarter [W]."""
         if not plan.moves:
             return {}
-        less_w = _asked_w(self.need(expected, plan.before)) - _asked_w(need)
+        less_w = _asked_w(self.need(expected, plan.before, active)) - _asked_w(need)
         return {int(quarter): float(less_w[quarter]) for quarter in np.flatnonzero(less_w > 0)}
 
     def _worth_eur(self, power_w: Mapping[int, float]) -> float:

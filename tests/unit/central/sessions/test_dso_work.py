@@ -1,0 +1,37 @@
+"""The DSO's part of a session: each part is worked out once, and only when it is asked for."""
+
+from central.documents.header import Horizon
+from central.dso.forecast.result import Forecast
+from central.sessions.dso_day_ahead import dso_day_ahead
+from central.sessions.dso_work import DsoWork
+from tests.desks import DAY, desk
+
+
+def test_it_says_what_the_dsos_own_session_says() -> None:
+    own = dso_day_ahead(desk(2.2), DAY)
+    asked: list[int] = []
+    made = desk(2.2)
+
+    def forecasting() -> Forecast:
+        asked.append(1)
+        return made.forecast_day(DAY)
+
+    work = DsoWork(made, f"day-ahead {DAY}", Horizon.DAY_AHEAD, forecasting)
+    assert not asked, "nothing is worked out before it is asked for"
+    documents = [work.alert(), work.configuration(), *work.profiles(), *work.requests()]
+    assert asked == [1]
+    assert [each.ii for each in documents] == [each.ii for each in own.documents]
+    assert work.need.up_w.sum() == own.need.up_w.sum()
+    assert work.configuration().taps == next(
+        each.taps for each in own.documents if each.ii == "I-11"
+    )
+
+
+def test_only_pods_in_the_market_are_counted_on() -> None:
+    made = desk(2.2)
+    few = frozenset(each.pod for each in made.grid.connections[:3])
+    work = DsoWork(
+        made, "s", Horizon.DAY_AHEAD, lambda: made.forecast_day(DAY), active=few
+    )  # fmt: skip
+    assert len(work.need.resources.node) == len(few)
+    assert work.need.residual, "three customers cannot solve it, and that is said"
