@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from central import dsos, grids, parties
+from central import grids, parties
 from central.api.app import application, description
 from central.api.instants import instant_ms, told_instant
 from central.api.problems import Problem
 from central.config import CentralConfig
+from central.dsos.verbs import add_verbs as add_dso_verbs
 from central.scd.audit import Finding, audit
 from central.scd.rebuilding import rebuild, salvage
 from central.scd.roles import ALWAYS, EVERY_POD, Grant, Role
@@ -53,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
     revoke.add_argument("token_id", metavar="ID")
 
     grids.add_verbs(verbs)
-    dsos.add_verbs(verbs)
+    add_dso_verbs(verbs)
     parties.add_verbs(verbs)
 
     config = verbs.add_parser("config", help="settings").add_subparsers(metavar="VERB")

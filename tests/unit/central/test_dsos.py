@@ -130,6 +130,27 @@ def test_requests_are_told_and_who_can_help_is_drawn(
     assert {each["ii"] for each in documents} == {"I-06"}
 
 
+def test_all_at_once_tells_writes_and_draws_what_the_single_verbs_do(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    status, out, _ = run(capsys, config, "dso", "all", *ON_DAY, "--to", tmp_path, "--json")
+    told = json.loads(out)
+    left = [each for request in told["documents"][3:] for each in request["unsolved"]]
+    assert status == (1 if left else 0)
+    assert list(told["steps"]) == [f"DA-{row}a" for row in range(3, 10)]
+    order = [each["ii"] for each in told["documents"]]
+    assert order[:3] == ["I-10", "I-11", "I-12"]
+    assert order[-1] == "I-06"
+    written = {file.name for file in tmp_path.iterdir()}
+    documents = {f"{each['ii']}-{each['mrid']}.json" for each in told["documents"]}
+    assert written == documents | {"feeder.svg", "own-means.svg", "who-can-help.svg"}
+    _, out, _ = run(capsys, config, "dso", "all", *ON_DAY)
+    _, alone, _ = run(capsys, config, "dso", "plan", *ON_DAY)
+    before, after = out.split(alone)
+    assert before.splitlines()[0].split()[0] == "element"
+    assert after.splitlines()[0].split()[0] == "direction"
+
+
 def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told) -> None:
     file = tmp_path / "central.toml"
     file.write_text(

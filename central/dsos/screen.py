@@ -1,0 +1,210 @@
+"""What a terminal is told: tables, the worst first, and one sentence where there is nothing."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from central.calendar import ROME
+from central.dso.assessment import Congestion
+from central.dso.forecast.result import Forecast
+from central.dso.requesting import Need
+from central.sessions.desk import Desk
+from central.sessions.dso_validation import Validated
+from central.sessions.steps import Outcome
+from ledger.facts.interval import QUARTER_MS
+
+_W_PER_MW = 1e6
+_MOST_ROWS = 20
+_LAST_STEPS = ("DA-9a", "RT-7a", "DA-16a", "RT-13a-approved")
+
+
+def progress_of(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """Return what tells the step under way, on a terminal only."""
+    if arguments.quiet > 1 or arguments.json or not sys.stderr.isatty():
+        return lambda _: None
+
+    def told(step: str) -> None:
+        print(f"\r\x1b[K{step} …", end="", file=sys.stderr, flush=True)
+        if step in _LAST_STEPS:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    return told
+
+
+def tell_forecast(forecast: Forecast) -> None:
+    """Print the most and the least of each area, and how far the forecast may be trusted."""
+    rows = [
+        (name, _mw(mean_w.max()), _at(forecast, int(mean_w.argmax())), _mw(mean_w.min()),
+         _at(forecast, int(mean_w.argmin())))
+        for name, mean_w in zip(
+            forecast.of_feeders.names, forecast.of_feeders.mean_w, strict=True
+        )
+    ]  # fmt: skip
+    _table(("area", "most MW", "at", "least MW", "at"), rows)
+    print(forecast.statement())
+
+
+def tell_plan(outcome: Outcome) -> None:
+    """Print each move of own means, and why."""
+    starts = outcome.expected.expectation
+    rows = [
+        (_clock(starts.interval_of(move.quarter).start_ms), move.kind, move.device,
+         move.before, move.after)
+        for move in outcome.plan.moves
+    ]  # fmt: skip
+    if rows:
+        _table(("from", "means", "device", "before", "after"), rows)
+    print(outcome.plan.reason)
+
+
+def tell_congestions(congestions: Sequence[Congestion]) -> None:
+    """Print one row for each limit of each element: how often, and the worst of it."""
+    if not congestions:
+        print("every limit holds")
+        return
+    groups: dict[tuple[str, str], list[Congestion]] = {}
+    for each in congestions:
+        groups.setdefault((each.element, each.bound.value), []).append(each)
+    worst_first = sorted(groups.items(), key=lambda group: -_badness(_worst(group[1])))
+    rows = []
+    for (element, bound), found in worst_first[:_MOST_ROWS]:
+        worst = _worst(found)
+        unit = "pu" if worst.bound.is_voltage else "%"
+        rows.append(
+            (element, bound, len({each.quarter for each in found}),
+             _clock(worst.interval.start_ms), f"{worst.value:.4g} {unit}",
+             f"{worst.limit:.4g} {unit}", _situation(worst), worst.cause)
+        )  # fmt: skip
+    _table(("element", "limit", "quarters", "worst at", "value", "allowed", "under", "by"), rows)
+    if len(groups) > _MOST_ROWS:
+        print(f"and {len(groups) - _MOST_ROWS} more; --json tells all")
+
+
+def tell_cut_off(cut_off: Sequence[tuple[str, Sequence[str]]]) -> None:
+    """Print what nothing feeds when a line is out."""
+    for line, nodes in cut_off[:_MOST_ROWS]:
+        print(f"without {line} nothing feeds {_some(nodes)}")
+
+
+def tell_seen(outcome: Outcome) -> None:
+    """Print what the field showed, of the next four hours."""
+    if outcome.estimate is None or outcome.seen is None:
+        return
+    for liar in outcome.estimate.liars:
+        print(f"{liar.measurement.origin} {liar.measurement.name} does not fit: "
+              f"{liar.deviations:.1f} standard deviations off")  # fmt: skip
+    for told, names in (("silent", outcome.seen.silent), ("unknown", outcome.seen.strangers)):
+        if names:
+            print(f"{told} sensors: {_some(names)}")
+    for note in outcome.estimate.notes:
+        print(note)
+
+
+def tell_need(desk: Desk, need: Need) -> None:
+    """Print what is needed in each direction, where it helps most, and what stays unsolved."""
+    expectation = need.assessment.expectation
+    rows = []
+    for direction, asked_w in (("up", need.up_w), ("down", need.down_w)):
+        total_w = asked_w.sum(axis=1)
+        quarters = np.flatnonzero(total_w >= 1)
+        if len(quarters):
+            worst = int(total_w.argmax())
+            at = np.argsort(-asked_w.sum(axis=0))[:3]
+            nodes = [desk.grid.nodes[need.resources.node[k]].name for k in at]
+            rows.append(
+                (direction, len(quarters), f"{total_w.sum() / 4 / _W_PER_MW:.3f}",
+                 _mw(total_w.max()), _clock(expectation.interval_of(worst).start_ms),
+                 ", ".join(dict.fromkeys(nodes)))
+            )  # fmt: skip
+    if rows:
+        _table(("direction", "quarters", "MWh", "most MW", "at", "best at"), rows)
+    else:
+        print("no flexibility is needed")
+    for left in need.residual[:_MOST_ROWS]:
+        print(
+            f"{left.name(desk.grid)} stays beyond its limit by {left.excess:.3g} in "
+            f"{expectation.told(left.situation)}: all that could be moved does not suffice"
+        )
+
+
+def tell_validated(desk: Desk, validated: Validated) -> None:
+    """Print what was cut, because of which limit, and how much is accepted."""
+    found = validated.validation
+    rows = [
+        (found.taken.mrids[cut.offer], cut.quarter, f"{cut.offered_w:.0f}", f"{cut.accepted_w:.0f}",
+         cut.binding.name(desk.grid), cut.binding.bound.value, cut.scenario)
+        for cut in found.cuts[:_MOST_ROWS]
+    ]  # fmt: skip
+    if rows:
+        _table(("offer", "quarter", "offered W", "accepted W", "because of", "limit", "when"), rows)
+    whole_w, accepted_w = found.taken.power_w.sum(), found.accepted_w.sum()
+    share_pct = 100 * accepted_w / whole_w if whole_w else 100.0
+    print(f"{share_pct:.1f} % of what was taken is accepted, in {len(found.scenarios)} scenarios")
+
+
+def _worst(found: Sequence[Congestion]) -> Congestion:
+    return max(found, key=_badness)
+
+
+def _badness(congestion: Congestion) -> float:
+    return abs(congestion.value / congestion.limit - 1)
+
+
+def _situation(congestion: Congestion) -> str:
+    return congestion.scenario + (f" without {congestion.outage}" if congestion.outage else "")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004
+    return ", ".join(names[:5]) + more
+
+
+def forecast_figures(forecast: Forecast) -> dict[str, Any]:
+    """Return a forecast as JSON has it."""
+    return {
+        "start": _instant(forecast.start_ms),
+        "known_until": _instant(forecast.known_until_ms),
+        "levels": list(forecast.levels),
+        "pods": [
+            {"pod": pod, "mean_w": [round(float(w)) for w in mean_w],
+             "quantile_w": [[round(float(w)) for w in one] for one in quantile_w]}
+            for pod, mean_w, quantile_w in zip(
+                forecast.pods, forecast.mean_w, forecast.quantile_w.swapaxes(0, 1), strict=True
+            )
+        ],
+        "certified_pct": round(forecast.provenance.certified_pct, 1),
+        "imported_pct": round(forecast.provenance.imported_pct, 1),
+        "statement": forecast.statement(),
+        "notes": [{"reason": note.reason.value, "said": note.said, "pods": list(note.pods)}
+                  for note in forecast.notes],
+    }  # fmt: skip
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    written = [[str(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *written, strict=True)]
+    for row in (head, *written):
+        print(
+            "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def _mw(power_w: float) -> str:
+    return f"{power_w / _W_PER_MW:.3f}"
+
+
+def _at(forecast: Forecast, quarter: int) -> str:
+    return _clock(forecast.start_ms + quarter * QUARTER_MS)
+
+
+def _clock(unix_ms: int) -> str:
+    """Return an instant as clocks in Rome show it."""
+    return datetime.fromtimestamp(unix_ms / 1_000, ROME).strftime("%d %H:%M")
+
+
+def _instant(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1_000, ROME).isoformat()

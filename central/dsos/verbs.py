@@ -1,0 +1,149 @@
+"""The verbs of `certiflex central dso` and `central history`."""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+from central.config import CentralConfig
+from central.documents.offer import FlexOffer
+from central.documents.outcome import MarketOutcome
+from central.dsos.desks import at_desk, day_asked, outcome_of
+from central.dsos.files import draw, many, one, tell
+from central.dsos.pictures import own_means, who_can_help
+from central.dsos.screen import (
+    forecast_figures,
+    progress_of,
+    tell_congestions,
+    tell_cut_off,
+    tell_forecast,
+    tell_need,
+    tell_plan,
+    tell_seen,
+    tell_validated,
+)
+from central.sessions.dso_validation import dso_validation
+from central.sessions.imports import keep_import
+from ledger.command import Exit, show, subcommand
+from ledger.configuration import load
+
+
+def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `dso` and `history` with their verbs to a program."""
+    dso = verbs.add_parser("dso", help="the DSO's platform: forecast, assess, plan, ask, validate")
+    own = dso.add_subparsers(metavar="VERB")
+    _of_time(subcommand(own, "forecast", "forecast every point of delivery", _forecast))
+    tried = _of_time(subcommand(own, "assess", "tell where limits break", _assess))
+    tried.add_argument("--outages", action="store_true", help="with each line out in turn too")
+    _of_time(subcommand(own, "plan", "what taps, capacitors and switches can do", _plan))
+    _of_time(subcommand(own, "request", "what customers would have to move, and where", _request))
+    purpose = "all of these at once: every document, every picture"
+    _of_time(subcommand(own, "all", purpose, _all))
+    judged = _of_time(
+        subcommand(own, "validate", "which offers taken the grid can bear", _validate)
+    )
+    told = "the market's preliminary list (I-08, JSON)"
+    judged.add_argument("outcome", type=Path, metavar="OUTCOME", help=told)
+    told = "file with offers (I-05): a JSON list"
+    judged.add_argument("--offers", type=Path, required=True, metavar="FILE", help=told)
+
+    history = verbs.add_parser("history", help="history that nobody certifies")
+    given = history.add_subparsers(metavar="VERB")
+    bring = subcommand(given, "import", "keep quarter-hours from elsewhere, marked so", _import)
+    bring.add_argument("file", type=Path, metavar="FILE", help="CSV or Parquet")
+
+
+def _of_time(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    made.set_defaults(quiet=1)  # rows are logged; who types sees what came of them
+    when = made.add_mutually_exclusive_group()
+    told = "market day; the next one if not given"
+    when.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help=told)
+    when.add_argument("--hours", action="store_true", help="the next four hours instead")
+    told = "field measurements (I-19, a JSON list) instead of those in the database"
+    made.add_argument("--field", type=Path, metavar="FILE", help=told)
+    told = "folder to write documents and pictures to"
+    made.add_argument("--to", type=Path, metavar="DIR", help=told)
+    return made
+
+
+def _forecast(arguments: argparse.Namespace) -> int:
+    with at_desk(arguments) as (desk, central):
+        forecast = (
+            desk.forecast_hours(central.clock.now_ms())
+            if arguments.hours
+            else desk.forecast_day(day_asked(arguments, central))
+        )
+    if arguments.json:
+        show(forecast_figures(forecast), "dso-forecast")
+        return Exit.OK
+    tell_forecast(forecast)
+    return Exit.OK
+
+
+def _assess(arguments: argparse.Namespace) -> int:
+    outcome, _ = outcome_of(arguments)
+    assessed = outcome.assessed
+    tell(arguments, "dso-assess", outcome.documents[:1], outcome.steps)
+    if not arguments.json:
+        tell_congestions(assessed.congestions)
+        tell_cut_off(assessed.cut_off)
+        tell_seen(outcome)
+    return Exit.FALSE if assessed.congestions else Exit.OK
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    outcome, desk = outcome_of(arguments)
+    own = [each for each in outcome.documents if each.ii == "I-11"]
+    tell(arguments, "dso-plan", own, outcome.steps)
+    if not arguments.json:
+        tell_plan(outcome)
+    draw(arguments, own_means(desk, outcome))
+    return Exit.OK if outcome.plan.after.holds else Exit.FALSE
+
+
+def _request(arguments: argparse.Namespace) -> int:
+    outcome, desk = outcome_of(arguments)
+    asked = [each for each in outcome.documents if each.ii == "I-06"]
+    tell(arguments, "dso-request", asked, outcome.steps)
+    if not arguments.json:
+        tell_need(desk, outcome.need)
+    draw(arguments, who_can_help(desk, outcome.need))
+    return Exit.FALSE if outcome.need.residual else Exit.OK
+
+
+def _all(arguments: argparse.Namespace) -> int:
+    outcome, desk = outcome_of(arguments)
+    tell(arguments, "dso-all", outcome.documents, outcome.steps)
+    if not arguments.json:
+        tell_congestions(outcome.assessed.congestions)
+        tell_cut_off(outcome.assessed.cut_off)
+        tell_seen(outcome)
+        tell_plan(outcome)
+        tell_need(desk, outcome.need)
+    draw(arguments, own_means(desk, outcome) | who_can_help(desk, outcome.need))
+    return Exit.FALSE if outcome.need.residual else Exit.OK
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    preliminary = one(arguments.outcome, MarketOutcome)
+    offers = many(arguments.offers, FlexOffer)
+    outcome, desk = outcome_of(arguments)
+    validated = dso_validation(
+        desk, outcome.expected, outcome.plan.setting, preliminary, offers,
+        progress=progress_of(arguments),
+    )  # fmt: skip
+    tell(arguments, "dso-validate", validated.documents, [*outcome.steps, *validated.steps])
+    if not arguments.json:
+        tell_validated(desk, validated)
+    return Exit.FALSE if validated.validation.cuts else Exit.OK
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    config = load(CentralConfig, arguments.config, program="central").value
+    if arguments.dry_run:
+        return Exit.OK
+    rows = keep_import(arguments.file, config.dso.imports)
+    if arguments.json:
+        show({"rows": rows, "folder": str(config.dso.imports)}, "history-import")
+    else:
+        print(f"{rows} quarter-hours kept in {config.dso.imports}, marked as imported")
+    return Exit.OK
