@@ -1,0 +1,67 @@
+"""Each way in which a session ends has its own name."""
+
+import pytest
+
+from central.scd.sessions import RowState, SessionRow
+from central.sessions.durable import STOPPED
+from central.sessions.states import (
+    MEANING,
+    SessionState,
+    in_round,
+    is_tso_silent,
+    round_free,
+    state_of,
+)
+
+OK, NOTHING, FAILED = RowState.OK, RowState.NOTHING, RowState.FAILED
+
+
+def rows(**ended: RowState) -> list[SessionRow]:
+    names = {"tso": "DA-2c", "dso_asked": "DA-10a", "tso_asked": "DA-3c", "offered": "DA-6b",
+             "approved": "DA-16a", "again": "DA-16a (2)", "published": "DA-17a",
+             "forecast": "DA-3a", "stopped": STOPPED}  # fmt: skip
+    return [
+        SessionRow(session="s", row=names[name], state=state, told="", ended_ms=0)
+        for name, state in ended.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ended", "state"),
+    [
+        (rows(), SessionState.OPEN),
+        (rows(forecast=OK), SessionState.OPEN),
+        (rows(forecast=FAILED), SessionState.FAILED),
+        (rows(forecast=OK, stopped=OK), SessionState.STOPPED),
+        (
+            rows(dso_asked=NOTHING, tso_asked=NOTHING, offered=OK, published=OK),
+            SessionState.NOTHING_ASKED,
+        ),
+        (rows(dso_asked=OK, tso_asked=NOTHING, offered=NOTHING, published=OK),
+         SessionState.NO_OFFERS),
+        (rows(dso_asked=NOTHING, tso_asked=OK, offered=OK, approved=NOTHING, published=OK),
+         SessionState.NOTHING_BEARABLE),
+        (rows(dso_asked=OK, offered=OK, approved=OK, again=NOTHING, published=OK),
+         SessionState.NOTHING_BEARABLE),
+        (rows(dso_asked=OK, offered=OK, approved=NOTHING, again=OK, published=OK),
+         SessionState.PUBLISHED),
+        (rows(dso_asked=OK, offered=OK, approved=OK, published=OK), SessionState.PUBLISHED),
+    ],
+)  # fmt: skip
+def test_the_state_follows_from_the_rows(ended: list[SessionRow], state: SessionState) -> None:
+    assert state_of(ended) is state
+    assert MEANING[state]
+
+
+def test_a_row_that_failed_and_then_ended_is_no_failure() -> None:
+    assert state_of([*rows(forecast=FAILED), *rows(forecast=OK)]) is SessionState.OPEN
+
+
+def test_a_silent_tso_is_seen() -> None:
+    assert is_tso_silent(rows(tso=NOTHING))
+    assert not is_tso_silent(rows(tso=OK))
+
+
+def test_rounds_have_names_of_their_own() -> None:
+    assert [in_round("DA-11a", each) for each in (1, 2)] == ["DA-11a", "DA-11a (2)"]
+    assert round_free("DA-11a (2)") == round_free("DA-11a") == "DA-11a"
