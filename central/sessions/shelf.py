@@ -1,0 +1,57 @@
+"""Documents read back from the store: of one kind, each in its newest revision at an instant."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from central.documents.encoding import opened
+from central.documents.header import Document
+from central.scd.documents import DocumentQuery, StoredDocument
+from central.scd.ports import DocumentStore
+from ledger.facts.interval import Interval
+
+Kind = TypeVar("Kind", bound=Document)
+
+LATEST_MS = (1 << 63) - 1
+_PAGE = 1_000
+
+
+def newest(
+    store: DocumentStore,
+    kind: type[Kind],
+    span: Interval,
+    *,
+    arrived_by_ms: int = LATEST_MS,
+    where: Callable[[Kind], bool] = lambda _: True,
+) -> list[Kind]:
+    """Return the documents of a kind that speak of an interval, by their names.
+
+    Args:
+        store: where they are kept.
+        kind: what they are.
+        span: shares an instant with their validity.
+        arrived_by_ms: what came after this instant is not seen; nor is what it takes the place of
+            forgotten.
+        where: what else must hold of the newest revision.
+
+    Raises:
+        StoreAway: they cannot be read.
+    """
+    latest: dict[str, tuple[int, Kind]] = {}
+    for stored in _pages(store, kind, span):
+        document, _ = opened(stored.signed)
+        known = latest.get(stored.mrid)
+        is_newer = known is None or known[0] < stored.revision
+        if isinstance(document, kind) and stored.arrived_ms <= arrived_by_ms and is_newer:
+            latest[stored.mrid] = stored.revision, document
+    found = (document for _, document in latest.values())
+    return sorted(filter(where, found), key=lambda one: one.mrid)
+
+
+def _pages(store: DocumentStore, kind: type[Kind], span: Interval) -> Iterator[StoredDocument]:
+    since = 0
+    while True:
+        page = store.documents(DocumentQuery(ii=(kind.ii,), span=span, since=since, limit=_PAGE))
+        yield from page
+        if len(page) < _PAGE:
+            return
+        since = page[-1].arrival
