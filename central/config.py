@@ -113,6 +113,8 @@ class DsoConfig:
     """The DSO Technical Platform: its grid, its inputs, and the terms on which it asks.
 
     Without `grid` it is the one that the package ships. `weather` is a path or an address.
+    Own means are handed to the SCADA at `scada_url`, to nobody without it; `scada_timeout_s` is
+    the longest wait for a changer that goes step by step.
     """
 
     grid: Path | None = None
@@ -123,6 +125,8 @@ class DsoConfig:
     flexible_pct: float = 30.0
     maximum_price_eur_per_mwh: float = 500.0
     reliability_pct: float = 90.0
+    scada_url: str = ""
+    scada_timeout_s: float = 120.0
 
     def __post_init__(self) -> None:
         """Refuse margins that leave nothing, and shares that are none."""
@@ -131,6 +135,9 @@ class DsoConfig:
         for name in ("flexible_pct", "reliability_pct"):
             _need(0 < getattr(self, name) <= _FULL_PCT, f"{name} must be above 0, at most 100")
         _need(self.maximum_price_eur_per_mwh >= 0, "maximum_price_eur_per_mwh must not be negative")
+        if self.scada_url:
+            _need(self.scada_url.startswith(("http://", "https://")), "scada_url must be http")
+        _need(self.scada_timeout_s > 0, "scada_timeout_s must be above 0")
 
 
 @dataclass(frozen=True, slots=True)

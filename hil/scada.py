@@ -9,6 +9,10 @@ GET  /v1/state                where everything stands, what waits, what could no
 What the plant cannot do is refused before anything moves, with the reason: a device that is
 unknown, a position out of range, a changer that only a crew can move, a changer that does not
 stand where the sender believes, or customers who would be left without supply.
+
+A configuration is named by mRID and revision and taken once: sent again, it is answered with the
+state as it is, and nothing moves. Another content under its name, a revision older than the one
+taken and a configuration whose time is over are refused.
 """
 
 import asyncio
@@ -32,6 +36,7 @@ from ledger.facts.clock import Clock
 SCHEMA = "certiflex/hil-scada/v1"
 _DOCUMENT = "certiflex/grid-configuration/v1"
 _MOST_REFUSED = 100
+_MOST_REMEMBERED = 10_000
 _log = logging.getLogger("hil")
 
 
@@ -92,6 +97,7 @@ class Scada:
         }
         self._waiting: list[Move] = []
         self._refused: list[dict[str, Any]] = []
+        self._taken: dict[str, Configuration] = {}
         self._moving = asyncio.Lock()
         self._changed = asyncio.Event()
 
@@ -139,15 +145,21 @@ class Scada:
     async def take(self, configuration: Configuration) -> None:
         """Make the moves of a configuration that are due, and let the later ones wait.
 
-        It takes the place of what still waits within its validity.
+        It takes the place of what still waits within its validity. What was taken before is
+        not done again.
 
         Raises:
-            Rejected: the plant cannot do it, or moves already; nothing has moved.
+            Rejected: the plant cannot do it, moves already, or knows better by now; nothing has
+                moved.
         """
         if self._moving.locked():
             raise Rejected("another configuration is being carried out", reason="busy")
         async with self._moving:
+            if self._has_taken(configuration):
+                return
             now_ms = self._clock.now_ms()
+            if configuration.end_ms <= now_ms:
+                raise Rejected("its time is over", reason="expired")
             within = range(configuration.start_ms, configuration.end_ms)
             kept = [move for move in self._waiting if move.start_ms not in within]
             self._check([*kept, *configuration.moves], now_ms)
@@ -155,9 +167,26 @@ class Scada:
             # Where a changer stands by then is not for the sender to know.
             kept += [replace(move, expected=None) for move in later]
             self._waiting = sorted(kept, key=_when)
+            self._remember(configuration)
             self._changed.set()
             for move in _in_order(m for m in configuration.moves if m.start_ms <= now_ms):
                 await self._make(move)
+
+    def _has_taken(self, configuration: Configuration) -> bool:
+        taken = self._taken.get(configuration.mrid)
+        if taken is None or taken.revision < configuration.revision:
+            return False
+        if taken.revision > configuration.revision:
+            raise Rejected(f"revision {taken.revision} was taken before", reason="superseded")
+        if taken != configuration:
+            raise Rejected("was taken with another content before", reason="name_taken")
+        return True
+
+    def _remember(self, configuration: Configuration) -> None:
+        self._taken.pop(configuration.mrid, None)
+        self._taken[configuration.mrid] = configuration
+        if len(self._taken) > _MOST_REMEMBERED:
+            del self._taken[next(iter(self._taken))]
 
     async def run(self) -> None:
         """Make the moves that wait, each at its time, until cancelled."""

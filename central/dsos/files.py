@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -64,7 +65,29 @@ def tell(
     if arguments.json:
         show({"steps": dict.fromkeys(steps, "ok"), "documents": as_json}, schema)
     for each, value in zip(documents, as_json, strict=True):
-        _write(arguments, f"{each.ii}-{each.mrid}.json", json.dumps(value, indent=1) + "\n")
+        _write(arguments, _name(each), json.dumps(value, indent=1) + "\n")
+
+
+def keep(folder: Path, document: Document) -> Path:
+    """Return the file in which a document is kept; it survives a power cut.
+
+    Raises:
+        Unavailable: it cannot be written.
+    """
+    file = folder / _name(document)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with file.open("w", encoding="utf-8") as opened:
+            opened.write(json.dumps(to_json(document), indent=1) + "\n")
+            opened.flush()
+            os.fsync(opened.fileno())
+    except OSError as error:
+        raise Unavailable(error.strerror or "cannot be written", where=str(file)) from error
+    return file
+
+
+def _name(document: Document) -> str:
+    return f"{document.ii}-{document.mrid}.json"
 
 
 def draw(arguments: argparse.Namespace, pictures: Mapping[str, str]) -> None:

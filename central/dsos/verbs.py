@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from central.config import CentralConfig
+from central.documents.configuration import GridConfiguration
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.dsos.desks import at_desk, day_asked, outcome_of
@@ -23,8 +24,11 @@ from central.dsos.screen import (
 )
 from central.sessions.dso_validation import dso_validation
 from central.sessions.imports import keep_import
+from central.sessions.opening import scada_of
+from central.sessions.scada import hand_over
 from ledger.command import Exit, show, subcommand
 from ledger.configuration import load
+from ledger.errors import Rejected
 
 
 def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,7 +41,13 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     _of_time(subcommand(own, "plan", "what taps, capacitors and switches can do", _plan))
     _of_time(subcommand(own, "request", "what customers would have to move, and where", _request))
     purpose = "all of these at once: every document, every picture"
-    _of_time(subcommand(own, "all", purpose, _all))
+    whole = _of_time(subcommand(own, "all", purpose, _all))
+    told = "hand own means to the SCADA of dso.scada_url before anything is asked for"
+    whole.add_argument("--send", action="store_true", help=told)
+    sent = subcommand(own, "send", "hand a plan of own means to SCADA, once more if need be", _send)
+    sent.set_defaults(quiet=1)
+    told = "the plan (I-11, JSON)"
+    sent.add_argument("configuration", type=Path, metavar="FILE", help=told)
     judged = _of_time(
         subcommand(own, "validate", "which offers taken the grid can bear", _validate)
     )
@@ -121,6 +131,26 @@ def _all(arguments: argparse.Namespace) -> int:
         tell_need(desk, outcome.need)
     draw(arguments, own_means(desk, outcome) | who_can_help(desk, outcome.need))
     return Exit.FALSE if outcome.need.residual else Exit.OK
+
+
+def _send(arguments: argparse.Namespace) -> int:
+    config = load(CentralConfig, arguments.config, program="central").value
+    configuration = one(arguments.configuration, GridConfiguration)
+    scada = scada_of(config.dso)
+    if scada is None:
+        raise Rejected(
+            "there is no SCADA to send it to",
+            where="dso.scada_url",
+            remedy="set it in the configuration",
+            reason="no_scada",
+        )
+    told = "it would be sent" if arguments.dry_run else hand_over(scada, configuration)
+    if arguments.json:
+        known = {"mrid": configuration.mrid, "revision": configuration.revision}
+        show({**known, "told": told}, "dso-send")
+    else:
+        print(told)
+    return Exit.OK
 
 
 def _validate(arguments: argparse.Namespace) -> int:

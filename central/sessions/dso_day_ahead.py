@@ -13,11 +13,13 @@
 
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 
-from central.calendar import day_start_ms
+from central.documents.configuration import GridConfiguration
 from central.documents.header import Horizon
 from central.dso.powerflow import AS_BUILT, Setting
-from central.sessions.desk import Desk, activation_va
+from central.sessions.desk import Desk
+from central.sessions.dso_work import DsoWork
 from central.sessions.steps import Outcome, Steps
 
 
@@ -28,6 +30,7 @@ def dso_day_ahead(
     setting: Setting = AS_BUILT,
     outages: bool = False,
     progress: Callable[[str], None] = lambda _: None,
+    carry_out: Callable[[GridConfiguration], object] = lambda _: None,
 ) -> Outcome:
     """Return all that the DSO knows and says before the market of a day.
 
@@ -37,6 +40,7 @@ def dso_day_ahead(
         setting: how the network is run now.
         outages: whether each line is taken out in turn as well.
         progress: told each row that begins, and each device that is tried.
+        carry_out: hands own means over before anything is asked for; if it raises, nothing is.
 
     Raises:
         Rejected: there is no past to forecast from.
@@ -44,21 +48,26 @@ def dso_day_ahead(
     """
     session = f"day-ahead {day.isoformat()}"
     row = Steps(session, progress)
+    work = DsoWork(
+        desk, session, Horizon.DAY_AHEAD, partial(desk.forecast_day, day),
+        setting=setting, outages=outages, progress=progress,
+    )  # fmt: skip
     with row("DA-3a"):
-        forecast = desk.forecast_day(day)
+        forecast = work.forecast
     with row("DA-4a"):
-        expected = desk.expected(forecast, Horizon.DAY_AHEAD)
+        expected = work.expected
     with row("DA-5a"):
-        assessed = desk.assess(expected, setting, outages=outages)
-        alert = desk.alert(expected, assessed)
+        alert = work.alert()
     with row("DA-6a"):
-        plan = desk.own_means(expected, setting, progress)
+        configuration = work.configuration()
+        carry_out(configuration)
     with row("DA-7a"):
-        need = desk.need(expected, plan.after)
-        configuration = desk.configuration(expected, plan, need)
+        need = work.need
     with row("DA-8a"):
-        profiles = desk.profiles(expected, plan.setting, "before_tso_request", activation_va(need))
+        profiles = work.profiles()
     with row("DA-9a"):
-        requests = desk.requests(expected, need, session=session, expires_ms=day_start_ms(day))
+        requests = desk.requests(
+            expected, need, session=session, expires_ms=forecast.interval.start_ms
+        )
     documents = (alert, configuration, *profiles, *requests)
-    return Outcome(expected, assessed, plan, need, documents, row.done)
+    return Outcome(expected, work.assessed, work.plan, need, documents, row.done)

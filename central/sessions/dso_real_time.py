@@ -14,12 +14,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from central.documents.configuration import GridConfiguration
 from central.documents.header import Horizon
 from central.documents.measurement import FieldMeasurements
 from central.dso.estimation.measuring import Metered
 from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.telling.incoming import heard
-from central.sessions.desk import Desk, activation_va
+from central.sessions.desk import Desk
+from central.sessions.dso_work import DsoWork
 from central.sessions.steps import Outcome, Steps
 
 
@@ -32,6 +34,7 @@ def dso_real_time(
     setting: Setting = AS_BUILT,
     outages: bool = False,
     progress: Callable[[str], None] = lambda _: None,
+    carry_out: Callable[[GridConfiguration], object] = lambda _: None,
 ) -> Outcome:
     """Return all that the DSO knows and says of the next four hours.
 
@@ -43,6 +46,7 @@ def dso_real_time(
         setting: taps and capacitors as they stand; switches are as breakers show them.
         outages: whether each line is taken out in turn as well.
         progress: told each row that begins, and each device that is tried.
+        carry_out: hands own means over before anything is asked for; if it raises, nothing is.
 
     Raises:
         Rejected: there is no past to forecast from, or a measurement that cannot be one.
@@ -53,23 +57,24 @@ def dso_real_time(
     with row("RT-1a"):
         forecast = desk.forecast_hours(now_ms)
         seen = heard(desk.grid, field, now_ms)
+    standing = replace(setting, closed=seen.closed)
+    work = DsoWork(
+        desk, session, Horizon.REAL_TIME, lambda: forecast,
+        setting=standing, outages=outages, progress=progress,
+    )  # fmt: skip
     with row("RT-2a"):
-        expected = desk.expected(forecast, Horizon.REAL_TIME)
-        standing = replace(setting, closed=seen.closed)
+        expected = work.expected
         estimate = desk.estimate(expected, standing, seen, metered)
     with row("RT-3a"):
-        assessed = desk.assess(expected, standing, outages=outages)
-        alert = desk.alert(expected, assessed)
+        alert = work.alert()
     with row("RT-4a"):
-        plan = desk.own_means(expected, standing, progress)
+        configuration = work.configuration()
+        carry_out(configuration)
     with row("RT-5a"):
-        need = desk.need(expected, plan.after)
-        configuration = desk.configuration(expected, plan, need)
+        need = work.need
     with row("RT-6a"):
-        profiles = desk.profiles(expected, plan.setting, "before_tso_request", activation_va(need))
+        profiles = work.profiles()
     with row("RT-7a"):
-        requests = desk.requests(
-            expected, need, session=session, expires_ms=forecast.interval.end_ms
-        )
+        requests = work.requests()
     documents = (alert, configuration, *profiles, *requests)
-    return Outcome(expected, assessed, plan, need, documents, row.done, estimate, seen)
+    return Outcome(expected, work.assessed, work.plan, need, documents, row.done, estimate, seen)

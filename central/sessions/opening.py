@@ -1,4 +1,4 @@
-"""Setting up the DSO's desk from a configuration and an open database."""
+"""Setting up the DSO's desk, and its way to SCADA, from a configuration."""
 
 from functools import partial
 
@@ -11,6 +11,8 @@ from central.scd.inquiry import Inquiry
 from central.scd.ports import Evidence
 from central.sessions.desk import Desk, Terms
 from central.sessions.history import gather_history
+from central.sessions.scada import Scada
+from central.sessions.scada_http import HttpScada
 from central.weather import load_weather
 from ledger.facts.clock import Clock
 
@@ -22,6 +24,13 @@ def grid_of(config: DsoConfig) -> Grid:
         Rejected: what is there is no grid.
     """
     return demo_grid() if config.grid is None else read_grid(config.grid)
+
+
+def scada_of(config: DsoConfig) -> Scada | None:
+    """Return the SCADA that a configuration names, if it names one."""
+    if not config.scada_url:
+        return None
+    return HttpScada(config.scada_url, timeout_s=config.scada_timeout_s)
 
 
 def opened_desk(config: DsoConfig, evidence: Evidence, inquiry: Inquiry, clock: Clock) -> Desk:

@@ -83,14 +83,14 @@ every_s = 20
             yield Served(file, announced, f"http://127.0.0.1:{scada}", collector)
 
 
-def configuration(served: Served, from_tap: int, to_tap: int) -> dict[str, Any]:
+def configuration(served: Served, from_tap: int, to_tap: int, revision: int = 1) -> dict[str, Any]:
     now = served.state()["at"]
     return {
         "schema": "certiflex/grid-configuration/v1",
         "ii": "I-11",
         "mrid": "6f0c1a3e-0000-4000-8000-000000000001",
-        "revision": 1,
-        "validity": {"start_at": now, "end_at": now},
+        "revision": revision,
+        "validity": {"start_at": now, "end_at": "2999-01-01T00:00:00Z"},
         "taps": [{"transformer": "TR-1", "start_at": now, "from_tap": from_tap, "to_tap": to_tap}],
         "switches": [],
         "capacitors": [],
@@ -113,7 +113,7 @@ def test_an_order_to_the_scada_is_seen_at_the_meters(served: Served) -> None:
     for low_v, high_v in zip(before, after, strict=True):
         assert 1.03 < high_v / low_v < 1.08
     refused = httpx.post(
-        f"{served.scada}/v1/grid-configuration", json=configuration(served, -3, 12), timeout=30
+        f"{served.scada}/v1/grid-configuration", json=configuration(served, -3, 12, 2), timeout=30
     )
     assert refused.status_code == 409
     assert refused.json()["reason"] == "out_of_range"

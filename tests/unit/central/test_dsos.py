@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from central.__main__ import main
+from central.calendar import day_start_ms
 from tests.desks import DAY, demo_history, demo_town
+from tests.hil.scadas import served_scada
 from tests.segments import TestLog
+from tests.servers import free_port
 
 Told = pytest.CaptureFixture[str]
 ON_DAY = ("--day", DAY.isoformat())
@@ -151,6 +154,57 @@ def test_all_at_once_tells_writes_and_draws_what_the_single_verbs_do(
     assert after.splitlines()[0].split()[0] == "direction"
 
 
+def with_scada(config: Path, url: str) -> Path:
+    """Return a configuration beside another, with a SCADA in it."""
+    file = config.with_name("with-scada.toml")
+    file.write_text(f'{config.read_text(encoding="utf-8")}scada_url = "{url}"\n', encoding="utf-8")
+    return file
+
+
+def test_own_means_are_kept_then_sent_and_sent_again_after_scada_was_away(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    away = with_scada(config, f"http://127.0.0.1:{free_port()}")
+    sending = ("dso", "all", *ON_DAY, "--send")
+    status, _, err = run(capsys, away, *sending)
+    assert (status, "say where to keep it" in err) == (2, True)
+    status, out, err = run(capsys, away, *sending, "--to", tmp_path)
+    assert (status, out) == (5, "")
+    assert "SCADA does not answer" in err
+    (kept,) = tmp_path.iterdir()
+    assert kept.name.startswith("I-11-"), "nothing was asked for"
+
+    # In the last minute of the day every move is due, and the plant's changer really goes there.
+    with served_scada(now_ms=day_start_ms(DAY) + 86_340_000) as served:
+        there = with_scada(config, served.url)
+        status, out, err = run(capsys, there, "dso", "send", kept)
+        assert (status, err) == (0, "")
+        assert out == "SCADA took it; 0 moves wait for their time\n"
+        taps = json.loads(kept.read_text(encoding="utf-8"))["taps"]
+        assert taps, "the case is too easy"
+        stands = served.plant.state.taps
+        assert [stands[each["transformer"]] for each in taps[-1:]] == [taps[-1]["to_tap"]]
+        acts = served.plant.acts
+        status, out, _ = run(capsys, there, "dso", "send", kept, "--json")
+        assert json.loads(out)["told"].startswith("SCADA took it")
+        assert served.plant.acts == acts, "the same again moves nothing"
+    with served_scada(now_ms=day_start_ms(DAY) + 2 * 86_400_000) as served:
+        there = with_scada(config, served.url)
+        status, _, err = run(capsys, there, "dso", "send", kept)
+        assert (status, "its time is over" in err) == (4, True)
+
+
+def test_without_scada_own_means_are_kept_and_that_nobody_has_them_is_said(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    status, _, err = run(capsys, config, "dso", "all", *ON_DAY, "--send", "--to", tmp_path)
+    assert status in {0, 1}
+    (kept,) = tmp_path.glob("I-11-*.json")
+    assert f"{kept}: no SCADA is configured" in err
+    status, _, err = run(capsys, config, "dso", "send", kept)
+    assert (status, "there is no SCADA" in err) == (2, True)
+
+
 def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told) -> None:
     file = tmp_path / "central.toml"
     file.write_text(
@@ -173,6 +227,8 @@ def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told)
         ("flexible_pct = 0", "flexible_pct must be above 0"),
         ('grid = "nothing.grid.json"', "No such file"),
         ('weather = "nothing.csv"', "the weather cannot be read"),
+        ('scada_url = "scada.example"', "scada_url must be http"),
+        ("scada_timeout_s = 0", "scada_timeout_s must be above 0"),
         ("colour = 3", "unknown key"),
     ],
 )

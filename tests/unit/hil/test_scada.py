@@ -38,6 +38,7 @@ class Room:
         self.plant = Plant(description or read_description(), seed=1, weather_seed=7)
         self.plant.solve(NOON_MS)
         self.scada = Scada(self.plant, self.clock, tap_ms=TAP_MS, switch_ms=SWITCH_MS)
+        self._revision = 0
 
     async def wound(self, task: "asyncio.Task[Any]") -> Any:  # noqa: ANN401 -- the task's own
         """Wind the clock, second by second, until a task is done."""
@@ -49,7 +50,8 @@ class Room:
         return await asyncio.wait_for(task, 5)
 
     async def take(self, *moves: Move, start_ms: int = NOON_MS) -> None:
-        asked = Configuration("m", 1, start_ms, start_ms + QUARTER_MS, moves)
+        self._revision += 1
+        asked = Configuration("m", self._revision, start_ms, start_ms + QUARTER_MS, moves)
         await self.wound(asyncio.create_task(self.scada.take(asked)))
 
     async def refusal(self, *moves: Move) -> str:
@@ -194,6 +196,49 @@ async def test_two_at_once_are_one_too_many() -> None:
         await room.scada.take(asked)
     assert refused.value.reason == "busy"
     await room.wound(first)
+
+
+def one_step(
+    revision: int = 1, position: int = -1, end_ms: int = NOON_MS + QUARTER_MS
+) -> Configuration:
+    return Configuration("m", revision, NOON_MS, end_ms, (tap("TR-1", position, expected=0),))
+
+
+async def test_what_was_taken_is_not_done_again() -> None:
+    room = Room()
+    await room.wound(asyncio.create_task(room.scada.take(one_step())))
+    room.plant.act(Action.TAP, "TR-1", 0, NOON_MS)  # somebody has moved it back since
+    await room.scada.take(one_step())
+    assert room.plant.state.taps["TR-1"] == 0
+    await room.wound(asyncio.create_task(room.scada.take(one_step(revision=2))))
+    assert room.plant.state.taps["TR-1"] == -1
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (one_step(revision=1), "superseded"),
+        (one_step(revision=2, position=-3), "name_taken"),
+        (one_step(revision=3, end_ms=NOON_MS), "expired"),
+    ],
+)
+async def test_who_knows_less_is_refused(asked: Configuration, reason: str) -> None:
+    room = Room()
+    await room.wound(asyncio.create_task(room.scada.take(one_step(revision=2))))
+    with pytest.raises(Rejected) as refused:
+        await room.scada.take(asked)
+    assert refused.value.reason == reason
+    assert room.plant.state.taps["TR-1"] == -1
+
+
+async def test_what_was_refused_may_be_asked_again() -> None:
+    room = Room()
+    room.plant.act(Action.TAP, "TR-1", 4, NOON_MS)
+    with pytest.raises(Rejected):
+        await room.scada.take(one_step())
+    room.plant.act(Action.TAP, "TR-1", 0, NOON_MS)
+    await room.wound(asyncio.create_task(room.scada.take(one_step())))
+    assert room.plant.state.taps["TR-1"] == -1
 
 
 def document(**changes: Any) -> GridConfiguration:  # noqa: ANN401 -- any field

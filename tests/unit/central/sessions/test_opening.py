@@ -5,7 +5,8 @@ from pathlib import Path
 from central.config import DsoConfig
 from central.dso.grid.demo import demo_grid
 from central.dso.grid.file import write_grid
-from central.sessions.opening import grid_of, opened_desk
+from central.sessions.opening import grid_of, opened_desk, scada_of
+from central.sessions.scada_http import HttpScada
 from tests.grids import feeder
 from tests.scd import lived_in
 
@@ -23,3 +24,8 @@ def test_margins_and_terms_are_the_configurations(tmp_path: Path) -> None:
     assert made.margin.voltage_pu == 0.01
     assert made.terms.flexible_pct == 12.0
     assert made.weather is None
+
+
+def test_scada_is_there_only_where_it_is_configured() -> None:
+    assert scada_of(DsoConfig()) is None
+    assert isinstance(scada_of(DsoConfig(scada_url="http://scada.example")), HttpScada)
