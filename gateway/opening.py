@@ -3,11 +3,11 @@
 from gateway.config import GatewayConfig
 from gateway.journal import Journal
 from gateway.ports import Ledger
+from ledger.checkpoint import checkpoint_key
 from ledger.errors import Rejected
 from ledger.signing import SigningKey, read_secret
 
 _MIB = 1 << 20
-_ED25519_BYTES = 32
 
 
 def gateway_key(config: GatewayConfig) -> SigningKey:
@@ -16,15 +16,7 @@ def gateway_key(config: GatewayConfig) -> SigningKey:
     Raises:
         Rejected: the file is missing, open to others, or holds a key of another kind.
     """
-    key = SigningKey.load(config.gateway_key_file)
-    if len(key.public.encode()) != _ED25519_BYTES:
-        raise Rejected(
-            "holds a key of another kind; checkpoints are signed with Ed25519",
-            where=str(config.gateway_key_file),
-            remedy="name the gateway's own key, or type: certiflex gateway init -c FILE",
-            reason="bad_key",
-        )
-    return key
+    return checkpoint_key(config.gateway_key_file)
 
 
 def token_of(config: GatewayConfig) -> str | None:

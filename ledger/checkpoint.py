@@ -18,12 +18,14 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from ledger.errors import Rejected
 from ledger.signing import SigningKey, VerifyingKey
 
 _ED25519 = b"\x01"
 _KEY_HASH_BYTES = 4
+_ED25519_BYTES = 32
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 _LINES = 3
 _MAX_NOTE = 16_384
@@ -37,6 +39,23 @@ class Checkpoint:
     origin: str
     size: int
     root: bytes
+
+
+def checkpoint_key(path: Path) -> SigningKey:
+    """Return the key in a file, if it is of the kind that signs checkpoints.
+
+    Raises:
+        Rejected: the file is missing, open to others, or holds a key of another kind.
+    """
+    key = SigningKey.load(path)
+    if len(key.public.encode()) != _ED25519_BYTES:
+        raise Rejected(
+            "holds a key of another kind; checkpoints are signed with Ed25519",
+            where=str(path),
+            remedy="name the log's own key",
+            reason="bad_key",
+        )
+    return key
 
 
 def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:

@@ -1,8 +1,16 @@
 """Checkpoints: signed notes that others can read, and that nobody else can write."""
 
+from pathlib import Path
+
 import pytest
 
-from ledger.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint, verify_checkpoint
+from ledger.checkpoint import (
+    Checkpoint,
+    checkpoint_key,
+    read_checkpoint,
+    sign_checkpoint,
+    verify_checkpoint,
+)
 from ledger.errors import Rejected
 from ledger.signing import SigningKey
 
@@ -56,3 +64,11 @@ def test_other_shapes_are_refused(old: str, new: str) -> None:
 def test_an_origin_must_fit_into_a_note() -> None:
     with pytest.raises(ValueError, match="neither spaces nor plus"):
         sign_checkpoint(Checkpoint("a b", 0, bytes(32)), KEY)
+
+
+def test_only_a_key_of_its_kind_signs_checkpoints(tmp_path: Path) -> None:
+    KEY.save(tmp_path / "log.key")
+    assert checkpoint_key(tmp_path / "log.key").public == KEY.public
+    SigningKey.generate("ES256").save(tmp_path / "node.key")
+    with pytest.raises(Rejected, match="another kind"):
+        checkpoint_key(tmp_path / "node.key")
