@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from central import grids, parties
+from central import grids, marketlogs, parties
 from central.api.app import application, description
 from central.api.instants import instant_ms, told_instant
 from central.api.problems import Problem
@@ -56,6 +56,7 @@ def main(argv: Sequence[str]) -> int:
     grids.add_verbs(verbs)
     add_dso_verbs(verbs)
     parties.add_verbs(verbs)
+    marketlogs.add_verbs(verbs)
 
     config = verbs.add_parser("config", help="settings").add_subparsers(metavar="VERB")
     told = subcommand(config, "show", "show every setting", _show)

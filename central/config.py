@@ -141,6 +141,19 @@ class DsoConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketLogConfig:
+    """The operator's own log of market documents: its name, and the Ed25519 key that signs it."""
+
+    origin: str
+    key_file: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a name that no checkpoint could bear."""
+        is_name = self.origin and not set(self.origin) & set(" +\n\t") and self.origin.isprintable()
+        _need(bool(is_name), f"origin must be a name without spaces and +, not {self.origin!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class CentralConfig:
     """Everything that a central process is told.
 
@@ -156,12 +169,15 @@ class CentralConfig:
     clock: ClockSettings = field(default_factory=ClockSettings)
     alerts: AlertsConfig = AlertsConfig()
     dso: DsoConfig = DsoConfig()
+    market_log: MarketLogConfig | None = None
     parties: tuple[PartyConfig, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a name or key that no checkpoint could bear."""
         _need(bool(self.origin), "origin must not be empty")
         self.verifying_key()
+        own = self.market_log.origin if self.market_log else ""
+        _need(own != self.origin, "market_log.origin must differ from origin, the gateway's log")
         names = [party.id for party in self.parties]
         _need(len(set(names)) == len(names), "parties names one twice")
 
@@ -186,6 +202,21 @@ class CentralConfig:
         return {
             party.id: _own_key(party, party.key_file) for party in self.parties if party.key_file
         }
+
+    def need_market_log(self) -> MarketLogConfig:
+        """Return what is said of the market log.
+
+        Raises:
+            Rejected: nothing is.
+        """
+        if self.market_log is None:
+            raise Rejected(
+                "no market log is named: documents cannot be certified",
+                where="market_log",
+                remedy="type: certiflex central log key --origin NAME --file FILE",
+                reason="no_market_log",
+            )
+        return self.market_log
 
 
 def _own_key(party: PartyConfig, file: Path) -> SigningKey:

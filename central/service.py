@@ -16,6 +16,8 @@ from central.config import CentralConfig
 from central.scd.database import Database
 from central.scd.documents_alerts import AlertDelivery, Webhook
 from central.scd.documents_desk import DocumentDesk
+from central.scd.documents_log import MarketLog
+from central.scd.documents_log_store import SqliteMarketLog
 from central.scd.documents_store import SqliteDocuments
 from central.scd.evidence import SqliteEvidence
 from central.scd.ingest import Ingest
@@ -26,6 +28,7 @@ from central.scd.proofs import Prover
 from central.scd.sealing import Sealer
 from central.scd.series import Series
 from central.scd.tokens import TokenStore
+from ledger.checkpoint import checkpoint_key
 from ledger.errors import Rejected, Unavailable
 from ledger.facts.clock import Clock
 from ledger.signing import read_secret
@@ -69,6 +72,16 @@ class Central:
             clock=self.clock,
             max_body_bytes=self.config.api.max_body_mib * _MIB,
         )  # fmt: skip
+
+    def market_log(self) -> MarketLog:
+        """Return the log of market documents, under the operator's key.
+
+        Raises:
+            Rejected: none is named, or its key cannot be read or is of another kind.
+        """
+        named = self.config.need_market_log()
+        key = checkpoint_key(named.key_file)
+        return MarketLog(SqliteMarketLog(self.database), named.origin, key, self.clock)
 
     def delivery(self) -> AlertDelivery | None:
         """Return what sends alerts, if somebody is to have them.

@@ -53,7 +53,7 @@ class SqliteDocuments:
         with self._database.reading() as connection:
             rows = connection.execute(statement).all()
             pods = _pods_of(connection, [row.arrival for row in rows])
-        return [_stored(row, pods.get(row.arrival, ())) for row in rows]
+        return [stored_document(row, pods.get(row.arrival, ())) for row in rows]
 
     def delivered(self, name: str) -> int:
         """Return the last arrival that was delivered; see `ports.DocumentStore`."""
@@ -179,7 +179,8 @@ def _pods_of(connection: sa.Connection, arrivals: Sequence[int]) -> dict[int, tu
     return {arrival: tuple(pods) for arrival, pods in found.items()}
 
 
-def _stored(row: "sa.Row[tuple[object, ...]]", pods: tuple[str, ...]) -> StoredDocument:
+def stored_document(row: "sa.Row[tuple[object, ...]]", pods: tuple[str, ...]) -> StoredDocument:
+    """Return the document of a row; without the column `signed` it comes without its bytes."""
     return StoredDocument(
         mrid=row.mrid, revision=row.revision, ii=row.ii, kind=row.kind, sender=row.sender,
         receiver=row.receiver, validity=Interval(row.from_ms, row.to_ms),

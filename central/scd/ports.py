@@ -10,6 +10,7 @@ from central.scd.documents import (
     Scope,
     StoredDocument,
 )
+from central.scd.documents_entries import Logged, Seal
 from central.scd.sessions import SessionRow
 from central.scd.stored import (
     LATEST,
@@ -259,4 +260,46 @@ class SessionStore(Protocol):
 
     def sessions(self) -> list[str]:
         """Return the names of all sessions, by when they began."""
+        ...
+
+
+class MarketLogStore(Protocol):
+    """Durable before told. Entries are dense from 0, by arrival of their document, never changed.
+
+    Only what `DocumentStore` has made durable is ever taken in, and each document once, also when
+    several processes take in at once. Seals are kept in the order in which they were made.
+    """
+
+    def take_in(self) -> int:
+        """Take in every stored document that belongs there and is not; return the log's size.
+
+        Raises:
+            StoreAway: some may be taken in, and the rest by a later call.
+            DamagedStore: nothing was written.
+        """
+        ...
+
+    def leaf_hashes(self, since: int, limit: int) -> list[bytes]:
+        """Return the leaf hashes of up to `limit` entries from entry `since` on."""
+        ...
+
+    def logged(self, document_hash: bytes) -> Logged | None:
+        """Return where a document stands; None if it is not taken in, or belongs nowhere."""
+        ...
+
+    def commit_seal(self, seal: Seal) -> None:
+        """Keep a seal.
+
+        Raises:
+            StoreAway: it may be there or not.
+            DamagedStore: nothing was written.
+        """
+        ...
+
+    def seals(self, session: str | None = None) -> list[Seal]:
+        """Return the seals of a session, or of all, in their order."""
+        ...
+
+    def latest_seal(self, most: int | None = None) -> Seal | None:
+        """Return the seal over the most entries, at most so many; the newest of equals."""
         ...

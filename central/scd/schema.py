@@ -3,7 +3,8 @@
 `arrival` holds the bytes as they came, in order, and is never changed. `registration`,
 `segment`, `equivocation`, `ledger_window`, `anchor`, `gap`, `quarter`, `watermark` and
 `last_value` are derived from it, in the same transaction, and can be derived again.
-`document` holds market documents, signed, in an order of arrival of their own.
+`document` holds market documents, signed, in an order of arrival of their own; `market_entry`
+is derived from it, `market_seal` is not.
 """
 
 from sqlalchemy import (
@@ -285,4 +286,27 @@ session_row = Table(
     _big("ended_ms"),
     Column("documents", LargeBinary, nullable=False),
     Index("session_row_by_session", "session", "place"),
+)
+
+market_entry = Table(
+    "market_entry",
+    metadata,
+    Column("position", _BIG, primary_key=True, autoincrement=False),
+    _big("arrival"),
+    _hash("leaf_hash"),
+    Index("market_entry_by_arrival", "arrival", unique=True),
+)
+
+market_seal = Table(
+    "market_seal",
+    metadata,
+    Column("place", _BIG, primary_key=True, autoincrement=False),
+    _big("size"),
+    _hash("root"),
+    Column("note", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("session", Text, nullable=False),
+    _big("sealed_ms"),
+    Index("market_seal_by_size", "size", "place"),
+    Index("market_seal_by_session", "session", "place"),
 )

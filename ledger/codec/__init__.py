@@ -5,6 +5,7 @@ A value has one encoding and only that one is accepted. `docs/certification.md` 
 
 from ledger.codec.cbor import decode, encode
 from ledger.codec.containers import (
+    decode_document_entry,
     decode_enrolment,
     decode_header,
     decode_receipt,
@@ -12,6 +13,7 @@ from ledger.codec.containers import (
     decode_segment,
     decode_window_entry,
     decode_window_leaf,
+    encode_document_entry,
     encode_enrolment,
     encode_header,
     encode_receipt,
@@ -38,6 +40,7 @@ __all__ = [
     "SALT_BYTES",
     "Row",
     "decode",
+    "decode_document_entry",
     "decode_enrolment",
     "decode_header",
     "decode_receipt",
@@ -47,6 +50,7 @@ __all__ = [
     "decode_window_entry",
     "decode_window_leaf",
     "encode",
+    "encode_document_entry",
     "encode_enrolment",
     "encode_header",
     "encode_receipt",

@@ -1,4 +1,4 @@
-"""Headers, segments, windows, receipts and registrations as bytes."""
+"""Headers, segments, windows, receipts, registrations and entries of logs as bytes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ from ledger.codec.cbor import (
 )
 from ledger.codec.records import SALT_BYTES
 from ledger.errors import Rejected
+from ledger.facts.document import DocumentEntry
 from ledger.facts.interval import SLOT_MS
 from ledger.facts.pod import Pod
 from ledger.facts.receipt import Receipt, StoredSegment
@@ -188,6 +189,30 @@ def decode_window_entry(encoded: bytes) -> WindowEntry:
             raise Rejected("no window entry", reason="wrong_shape")
 
 
+def encode_document_entry(entry: DocumentEntry) -> bytes:
+    """Return the bytes of an entry of the market log."""
+    return encode(
+        [VERSION, entry.kind, entry.mrid, entry.revision, entry.arrived_ms, entry.signed_hash,
+         int(entry.is_evidence)]
+    )  # fmt: skip
+
+
+def decode_document_entry(encoded: bytes) -> DocumentEntry:
+    """Return the entry of the market log that the bytes stand for.
+
+    Raises:
+        Rejected: `not_canonical`, `wrong_shape` or `out_of_range`.
+    """
+    match decode(encoded):
+        case [1, str(kind), str(mrid), int(revision), int(arrived), bytes(signed), 0 | 1 as marked]:
+            return DocumentEntry(
+                kind=_text(kind), mrid=_text(mrid), revision=_index(revision),
+                arrived_ms=_index(arrived), signed_hash=_hash(signed), is_evidence=bool(marked),
+            )  # fmt: skip
+        case _:
+            raise Rejected("no entry of a market log", reason="wrong_shape")
+
+
 def encode_receipt(receipt: Receipt) -> bytes:
     """Return the bytes that the gateway signs for a node."""
     stored = [[s.first_sequence, s.count, s.header_hash] for s in receipt.segments]
@@ -263,6 +288,12 @@ def _index(number: int) -> int:
     if not 0 <= number <= U48:
         reject(f"{number} is not within 0 … 2^48 - 1", "out_of_range")
     return number
+
+
+def _text(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        reject(f"a text of {len(text)} characters; at most {MAX_TEXT}", "out_of_range")
+    return text
 
 
 def _hash(digest: Any) -> bytes:  # noqa: ANN401 -- checks what it is given

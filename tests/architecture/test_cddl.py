@@ -20,7 +20,13 @@ from ledger.receipts import ChainPart, encode_chain_part
 from ledger.signing import payload_of
 from tests.architecture.tree import ROOT
 from tests.segments import TestNode
-from tests.unit.ledger.codec.test_containers import ENTRY, RECEIPT, REGISTRATION, REQUEST
+from tests.unit.ledger.codec.test_containers import (
+    DOCUMENT_ENTRY,
+    ENTRY,
+    RECEIPT,
+    REGISTRATION,
+    REQUEST,
+)
 from tests.unit.ledger.test_proving import World, world
 
 CDDL = "\n".join(
@@ -54,6 +60,7 @@ WRITTEN = {
     "segment": SEGMENT,
     "window-leaf": codec.encode_window_leaf(1, 2, [bytes(32)]),
     "window-entry": codec.encode_window_entry(ENTRY),
+    "document-entry": codec.encode_document_entry(DOCUMENT_ENTRY),
     "registration": codec.encode_registration(REGISTRATION),
     "enrolment": codec.encode_enrolment(REQUEST),
     "receipt": codec.encode_receipt(RECEIPT),

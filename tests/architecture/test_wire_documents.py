@@ -14,10 +14,10 @@ from central.documents.forms import Form, Instant, OneOf, PodCode, Quarter, Span
 from central.documents.header import Document
 from central.documents.shapes import Each, Maybe, Shape, shape_of
 from central.scd.stored import State
-from ledger.facts import interval, pod, receipt, record, registry, segment, topics, window
+from ledger.facts import document, interval, pod, receipt, record, registry, segment, topics, window
 from tests.architecture.tree import PACKAGES, ROOT, modules
 
-KERNEL = (interval, pod, receipt, record, registry, segment, window)
+KERNEL = (document, interval, pod, receipt, record, registry, segment, window)
 MESSAGES = (ROOT / "docs/messages.md").read_text()
 GLOSSARY = (ROOT / "docs/glossary.md").read_text()
 
@@ -58,7 +58,7 @@ def own_fields(shape: type) -> list[str]:
 
 SHAPES = [
     one
-    for module in (receipt, record, registry, segment, window)
+    for module in (document, receipt, record, registry, segment, window)
     for one in classes(module)
     if dataclasses.is_dataclass(one)
 ]

@@ -47,6 +47,9 @@ def test_paths_count_from_the_file(tmp_path: Path) -> None:
         ("[alerts]\ntimeout_s = 0.0", "timeout_s"),
         ('[[parties]]\nid = "a"\nkey = "00"', "key must be a public key"),
         (f'[[parties]]\nid = "a"\nkey = "{KEY}"\n' * 2, "names one twice"),
+        ('[market_log]\norigin = "o"\nkey_file = "k"', "must differ from origin"),
+        ('[market_log]\norigin = "a b"\nkey_file = "k"', "a name without spaces"),
+        ('[market_log]\norigin = "a"', "key_file: is missing"),
     ],
 )
 def test_each_fault_is_named(tmp_path: Path, text: str, told: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ledger import codec
 from ledger.errors import Rejected
+from ledger.facts.document import DocumentEntry
 from ledger.facts.pod import Pod
 from ledger.facts.receipt import Receipt, StoredSegment
 from ledger.facts.registry import EnrolmentRequest, NodeKey, Registration
@@ -23,6 +24,10 @@ HEADER = SegmentHeader(
 ENTRY = WindowEntry(
     origin="certiflex.test/rome", window=4, closed_ms=1_782_000_000_000, node_count=20,
     root=bytes(32), registry_root=bytes(32),
+)  # fmt: skip
+DOCUMENT_ENTRY = DocumentEntry(
+    kind="flex-offer", mrid="00000000-0000-0000-0000-000000000005", revision=1,
+    arrived_ms=1_782_000_000_000, signed_hash=bytes(range(32)), is_evidence=True,
 )  # fmt: skip
 RECEIPT = Receipt(
     origin="certiflex.test/rome", node_index=3, issued_ms=1_782_000_000_000,
@@ -42,6 +47,7 @@ SEGMENT = Segment(signed_header=b"signed", records=(b"r1", b"r2"), salts=(bytes(
 PAIRS: list[tuple[Callable[[Any], bytes], Callable[[bytes], Any], Any]] = [
     (codec.encode_header, codec.decode_header, HEADER),
     (codec.encode_window_entry, codec.decode_window_entry, ENTRY),
+    (codec.encode_document_entry, codec.decode_document_entry, DOCUMENT_ENTRY),
     (codec.encode_receipt, codec.decode_receipt, RECEIPT),
     (codec.encode_registration, codec.decode_registration, REGISTRATION),
     (codec.encode_enrolment, codec.decode_enrolment, REQUEST),
@@ -125,3 +131,25 @@ def test_a_bad_pod_is_told() -> None:
 def test_true_is_no_version_1() -> None:
     with pytest.raises(Rejected):
         codec.decode_enrolment(codec.encode([True, "IT002E00000003", "meter", bytes(33), 7]))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(DOCUMENT_ENTRY, signed_hash=b"short"),
+        replace(DOCUMENT_ENTRY, revision=-1),
+        replace(DOCUMENT_ENTRY, arrived_ms=1 << 48),
+        replace(DOCUMENT_ENTRY, kind="x" * 201),
+    ],
+)
+def test_an_entry_of_the_market_log_out_of_bounds_is_refused(changed: DocumentEntry) -> None:
+    with pytest.raises(Rejected):
+        codec.decode_document_entry(codec.encode_document_entry(changed))
+
+
+def test_an_entry_of_the_market_log_is_marked_by_a_number() -> None:
+    marked = codec.encode_document_entry(DOCUMENT_ENTRY)
+    assert marked[-1:] == b"\x01"
+    for other in (b"\x02", b"\xf5"):
+        with pytest.raises(Rejected):
+            codec.decode_document_entry(marked[:-1] + other)
