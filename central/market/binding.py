@@ -1,0 +1,152 @@
+"""What ties an offer's quarter-hours together, and offers to one another; and what breaks it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from central.documents.offer import Acceptance, FlexOffer
+from central.market.cells import Cells
+from central.market.limits import Floats
+from ledger.facts.interval import QUARTER_MS
+
+TAKEN_W = 1e-3
+"""Less than that is not taken: a thousandth of a watt."""
+_MS_PER_S = 1_000
+_MS_PER_DAY = 86_400_000
+
+Place = tuple[int, int]
+"""An offer, by its position in the book, and the start of a quarter-hour."""
+
+
+@dataclass(frozen=True)
+class Sold:
+    """What is taken already, by place [W]."""
+
+    taken_w: Mapping[Place, float] = field(default_factory=dict)
+
+    def pods(self, offers: Sequence[FlexOffer]) -> set[tuple[str, int]]:
+        """Return which PODs are sold in which quarter-hours."""
+        return {(offers[at].pod.code, ms) for at, ms in self.taken_w}
+
+    def with_more(self, taken: Mapping[Place, float]) -> "Sold":
+        """Return it with what was taken since."""
+        return Sold({**self.taken_w, **taken})
+
+
+@dataclass(frozen=True)
+class Coupled:
+    """Offers whose ties are looked at, and the quarter-hours that they couple."""
+
+    offers: frozenset[int]
+    quarters: frozenset[int]
+
+    @classmethod
+    def blocks(cls, cells: Cells, offers: Sequence[FlexOffer]) -> "Coupled":
+        """Return the blocks: their quarter-hours are one from the beginning."""
+        there = {int(at) for at in np.unique(cells.offer)}
+        blocks = {at for at in there if offers[at].acceptance is Acceptance.BLOCK}
+        return cls(frozenset(), frozenset()).joined(blocks, cells)
+
+    def joined(self, joining: Iterable[int], cells: Cells) -> "Coupled":
+        """Return it with more offers."""
+        offers = self.offers | set(joining)
+        inside = np.isin(cells.offer, sorted(offers))
+        return Coupled(offers, frozenset(int(ms) for ms in np.unique(cells.start_ms[inside])))
+
+
+def broken(
+    cells: Cells, offers: Sequence[FlexOffer], taken_w: Floats, sold: Sold, coupled: Coupled
+) -> set[int]:
+    """Return the offers, not yet coupled, that have a part in a tie that is broken."""
+    found: set[int] = set()
+    there = taken_w > TAKEN_W
+    below = there & (taken_w < cells.least_w - TAKEN_W)
+    found.update(map(int, cells.offer[below]))
+    chosen: dict[int, list[int]] = {}
+    for at, ms in zip(cells.offer[there], cells.start_ms[there], strict=True):
+        chosen.setdefault(int(at), []).append(int(ms))
+    found.update(_sold_twice(offers, chosen))
+    for at, starts in _with_sold(chosen, sold).items():
+        if not keeps_its_times(offers[at], starts):
+            found.add(at)
+    found.update(_apart_though_tied(offers, chosen, sold))
+    return found & {int(at) for at in np.unique(cells.offer)} - coupled.offers
+
+
+def keeps_its_times(offer: FlexOffer, starts_ms: Iterable[int]) -> bool:
+    """Tell whether an offer's activations are short, far apart and few enough."""
+    runs = list(runs_of(starts_ms))
+    longest_ms = max((end - start for start, end in runs), default=0)
+    if offer.longest_s is not None and longest_ms > offer.longest_s * _MS_PER_S:
+        return False
+    if offer.rest_s is not None:
+        gaps = (after - end for (_, end), (after, _) in pairwise(runs))
+        if any(gap < offer.rest_s * _MS_PER_S for gap in gaps):
+            return False
+    return offer.call_count is None or len(runs) <= offer.call_count
+
+
+def runs_of(starts_ms: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the activations that quarter-hours make up: start and end of each."""
+    first = last = None
+    for start_ms in sorted(starts_ms):
+        if last is None or first is None or start_ms != last:
+            if last is not None and first is not None:
+                yield first, last
+            first = start_ms
+        last = start_ms + QUARTER_MS
+    if last is not None and first is not None:
+        yield first, last
+
+
+def groups_of(offers: Sequence[FlexOffer]) -> dict[tuple[str, str], list[int]]:
+    """Return the offers of each exclusive group; a group is its sender's own."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for at, offer in enumerate(offers):
+        if offer.exclusive_group is not None:
+            groups.setdefault((offer.sender, offer.exclusive_group), []).append(at)
+    return groups
+
+
+def parents_of(offers: Sequence[FlexOffer]) -> dict[int, int | None]:
+    """Return, for each linked offer, the one that it is taken together with; None if it is not."""
+    known = {offer.mrid: at for at, offer in enumerate(offers)}
+    return {
+        at: known.get(offer.linked_to)
+        for at, offer in enumerate(offers)
+        if offer.linked_to is not None
+    }
+
+
+def _sold_twice(offers: Sequence[FlexOffer], chosen: Mapping[int, Sequence[int]]) -> Iterator[int]:
+    sellers: dict[tuple[str, int], list[int]] = {}
+    for at, starts in chosen.items():
+        for ms in starts:
+            sellers.setdefault((offers[at].pod.code, ms), []).append(at)
+    for several in sellers.values():
+        if len(several) > 1:
+            yield from several
+
+
+def _with_sold(chosen: Mapping[int, Sequence[int]], sold: Sold) -> dict[int, list[int]]:
+    starts = {at: list(given) for at, given in chosen.items()}
+    for at, ms in sold.taken_w:
+        if at in starts:
+            starts[at].append(ms)
+    return starts
+
+
+def _apart_though_tied(
+    offers: Sequence[FlexOffer], chosen: Mapping[int, Sequence[int]], sold: Sold
+) -> Iterator[int]:
+    taken = set(chosen) | {at for at, _ in sold.taken_w}
+    for members in groups_of(offers).values():
+        if len(taken & set(members)) > 1:
+            yield from members
+    for child, parent in parents_of(offers).items():
+        if child in chosen and parent not in taken:
+            yield child
+            if parent is not None:
+                yield parent
