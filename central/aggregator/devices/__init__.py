@@ -1,0 +1,1 @@
+"""What the devices of the customers can move: declared, and modelled. Pure."""

@@ -1,0 +1,96 @@
+"""The customers of an aggregator: where they are, what they may take, and what they can move."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+
+from central.aggregator.devices.declared import Device
+from central.aggregator.history import Floats
+from ledger.errors import Rejected
+from ledger.facts.pod import Pod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """Somebody who lets the aggregator move something.
+
+    Args:
+        pod: where.
+        contract_w: contractual power [W], in both directions.
+        owner: the party that is told what is reserved (I-14).
+        devices: at most one of each resource, or they could not be told apart.
+
+    Raises:
+        Rejected: `no_contract_power` or `same_resource`.
+    """
+
+    pod: Pod
+    contract_w: int
+    owner: str
+    devices: tuple[Device, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be offered."""
+        if self.contract_w <= 0:
+            raise Rejected(
+                f"a contractual power must be above 0 W, not {self.contract_w}",
+                where=self.pod.code,
+                remedy="give the power of its contract",
+                reason="no_contract_power",
+            )
+        counted = Counter(device.resource for device in self.devices)
+        for resource, count in counted.items():
+            if count > 1:
+                raise Rejected(
+                    f"{count} devices are {resource.value}",
+                    where=self.pod.code,
+                    remedy="declare them as one, with their powers added",
+                    reason="same_resource",
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """Customers in the order of their PODs; see `of`."""
+
+    aggregator: str
+    customers: tuple[Customer, ...]
+
+    @classmethod
+    def of(cls, aggregator: str, customers: Iterable[Customer]) -> Self:
+        """Return the portfolio of an aggregator, whatever the order in which it is told.
+
+        Raises:
+            Rejected: `pod_twice`.
+        """
+        ordered = sorted(customers, key=lambda each: each.pod)
+        for one, other in pairwise(ordered):
+            if one.pod == other.pod:
+                raise Rejected(
+                    "two customers have this POD",
+                    where=one.pod.code,
+                    remedy="strike out the one whose contract has ended",
+                    reason="pod_twice",
+                )
+        return cls(aggregator, tuple(ordered))
+
+    @property
+    def pods(self) -> tuple[str, ...]:
+        """Return the codes of the PODs, in ascending order."""
+        return tuple(each.pod.code for each in self.customers)
+
+    @property
+    def contract_w(self) -> Floats:
+        """Return the contractual powers [W], shape (customers)."""
+        return np.array([each.contract_w for each in self.customers], dtype=np.float64)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Return who is alike: customers with devices of the same kinds."""
+        return tuple(
+            " ".join(sorted(device.resource for device in each.devices)) for each in self.customers
+        )

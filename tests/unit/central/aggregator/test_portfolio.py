@@ -1,0 +1,39 @@
+"""Customers of an aggregator: in one order, each once, with devices that can be told apart."""
+
+import pytest
+
+from central.aggregator.devices.declared import Battery, Generation
+from central.aggregator.portfolio import Customer, Portfolio
+from ledger.errors import Rejected
+from ledger.facts.pod import Pod
+
+BATTERY = Battery(power_w=2_000, capacity_wh=4_000, charge_wh=2_000)
+ROOF = Generation(power_w=3_000)
+
+
+def customer(number: int, *devices: Battery | Generation, contract_w: int = 3_000) -> Customer:
+    pod = Pod(f"IT002E{number:08d}")
+    return Customer(pod=pod, contract_w=contract_w, owner=f"owner-{number}", devices=devices)
+
+
+def test_the_order_in_which_customers_are_told_does_not_matter() -> None:
+    one, two = customer(1, BATTERY, ROOF), customer(2, ROOF)
+    assert Portfolio.of("agg", [two, one]) == Portfolio.of("agg", [one, two])
+    assert Portfolio.of("agg", [two, one]).pods == ("IT002E00000001", "IT002E00000002")
+    assert Portfolio.of("agg", [two, one]).groups == ("battery generation", "generation")
+    assert Portfolio.of("agg", [one]).contract_w.tolist() == [3_000.0]
+
+
+def test_a_pod_twice_is_refused() -> None:
+    with pytest.raises(Rejected, match="IT002E00000001") as caught:
+        Portfolio.of("agg", [customer(1, ROOF), customer(2, ROOF), customer(1, BATTERY)])
+    assert caught.value.reason == "pod_twice"
+
+
+def test_two_of_a_kind_and_no_contract_are_refused() -> None:
+    with pytest.raises(Rejected) as caught:
+        customer(1, BATTERY, BATTERY)
+    assert caught.value.reason == "same_resource"
+    with pytest.raises(Rejected) as caught:
+        customer(1, ROOF, contract_w=0)
+    assert caught.value.reason == "no_contract_power"
