@@ -114,7 +114,8 @@ class DsoConfig:
 
     Without `grid` it is the one that the package ships. `weather` is a path or an address.
     Own means are handed to the SCADA at `scada_url`, to nobody without it; `scada_timeout_s` is
-    the longest wait for a changer that goes step by step.
+    the longest wait for a changer that goes step by step. In silence of `failsafe_after_s` a POD
+    may draw `failsafe_floor_w` in any case, as far as its contract goes.
     """
 
     grid: Path | None = None
@@ -127,6 +128,8 @@ class DsoConfig:
     reliability_pct: float = 90.0
     scada_url: str = ""
     scada_timeout_s: float = 120.0
+    failsafe_after_s: int = 120
+    failsafe_floor_w: int = 4_200
 
     def __post_init__(self) -> None:
         """Refuse margins that leave nothing, and shares that are none."""
@@ -138,6 +141,8 @@ class DsoConfig:
         if self.scada_url:
             _need(self.scada_url.startswith(("http://", "https://")), "scada_url must be http")
         _need(self.scada_timeout_s > 0, "scada_timeout_s must be above 0")
+        _need(self.failsafe_after_s >= 1, "failsafe_after_s must be at least 1")
+        _need(self.failsafe_floor_w >= 0, "failsafe_floor_w must not be negative")
 
 
 @dataclass(frozen=True, slots=True)

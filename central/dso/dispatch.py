@@ -96,13 +96,14 @@ def dispatch(
     Args:
         power_flow: of the grid.
         expectation: what is drawn; its mean is checked.
-        orders: resolved to won offers; a POD may be in one of them only.
+        orders: resolved to won offers; a POD moves for one of them at a time.
         baseline_w: the frozen baseline of each order's POD (I-03), shape (orders, quarters).
         limits: what is to be kept.
         setting: one for all quarters, or one row for each.
 
     Raises:
-        Rejected: `sold_twice`: a POD is in two orders; `unknown_pod`, `bad_power`, `bad_shape`.
+        Rejected: `sold_twice`: a POD is in two orders in one quarter; `unknown_pod`,
+            `bad_power`, `bad_shape`.
         NotConverged: a quarter has no power flow without any order.
     """
     grid = power_flow.grid
@@ -127,17 +128,35 @@ def dispatch(
     )
 
 
+def coming_back_w(rebound: Rebound, accepted_w: Floats) -> Floats:
+    """Return what comes back in each quarter [W], 0 or more, shape (quarters).
+
+    Args:
+        rebound: of the offer.
+        accepted_w: what is delivered, 0 or more, shape (quarters).
+    """
+    back_w = np.zeros_like(accepted_w)
+    for quarter in np.flatnonzero(accepted_w):
+        first = int(quarter) + rebound.first
+        span = slice(first, first + rebound.quarters)
+        back_w[span] += accepted_w[quarter] * rebound.share / rebound.quarters
+    return back_w
+
+
 def _refuse_twice(orders: Sequence[Ordered]) -> None:
-    seen: set[str] = set()
+    """Refuse two orders that would move one POD in the same quarter, or into what comes back."""
+    moved: dict[str, Floats] = {}
     for each in orders:
-        if each.pod in seen:
+        moving_w = each.power_w + coming_back_w(each.rebound, each.power_w)
+        before_w = moved.get(each.pod, np.zeros_like(moving_w))
+        if np.any((before_w >= _LEAST_W) & (moving_w >= _LEAST_W)):
             raise Rejected(
                 f"{each.pod} is ordered twice",
                 where=f"order {each.order}, offer {each.offer}",
                 remedy="a POD moves for one offer at a time",
                 reason="sold_twice",
             )
-        seen.add(each.pod)
+        moved[each.pod] = before_w + moving_w
 
 
 def _within_contract_w(grid: Grid, order: Ordered, baseline_w: Floats) -> Floats:
@@ -155,7 +174,7 @@ def _points(
     sign = -1.0 if order.is_up else 1.0
     contract_w = float(grid.connections[grid.pod(order.pod)].contract_w)
     active = accepted_w >= _LEAST_W
-    back_w = np.where(active, 0.0, -sign * _coming_back_w(order.rebound, accepted_w))
+    back_w = np.where(active, 0.0, -sign * coming_back_w(order.rebound, accepted_w))
     rows: list[tuple[int, tuple[float | None, float, float, float]]] = []
     for quarter in range(len(accepted_w)):
         if active[quarter]:
@@ -178,13 +197,3 @@ def _points(
         yield DispatchedSetPoint(
             order.pod, interval, target, least_w, most_w, difference_w, order.offer, order.order
         )
-
-
-def _coming_back_w(rebound: Rebound, accepted_w: Floats) -> Floats:
-    """Return what comes back in each quarter [W], 0 or more."""
-    back_w = np.zeros_like(accepted_w)
-    for quarter in np.flatnonzero(accepted_w):
-        first = int(quarter) + rebound.first
-        span = slice(first, first + rebound.quarters)
-        back_w[span] += accepted_w[quarter] * rebound.share / rebound.quarters
-    return back_w

@@ -4,20 +4,26 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from central.calendar import day_of
 from central.config import CentralConfig, DsoConfig
 from central.documents.configuration import GridConfiguration
+from central.documents.header import Horizon
 from central.documents.measurement import FieldMeasurements
-from central.dso.powerflow import AS_BUILT
+from central.dso.grid.model import Grid
+from central.dso.powerflow import AS_BUILT, Setting
+from central.dso.telling.incoming import heard
 from central.dsos.files import keep, many
 from central.dsos.screen import progress_of
 from central.service import Central, opened
 from central.sessions.desk import Desk
 from central.sessions.dso_day_ahead import dso_day_ahead
 from central.sessions.dso_real_time import dso_real_time
+from central.sessions.dso_work import DsoWork
 from central.sessions.field import field_measurements
 from central.sessions.metering import newest_readings
 from central.sessions.opening import opened_desk, scada_of
@@ -67,18 +73,40 @@ def outcome_of(arguments: argparse.Namespace) -> tuple[Outcome, Desk]:
                 desk, day, outages=outages, progress=progress, carry_out=carry_out
             ), desk
         now_ms = central.clock.now_ms()
-        field = (
-            many(arguments.field, FieldMeasurements)
-            if arguments.field
-            else field_measurements(central.documents, now_ms)
-        )
-        scada = scada_of(config)
-        setting = AS_BUILT if scada is None else setting_of(desk.grid, scada.standing())
+        field, setting = _seen(arguments, central, now_ms), _standing(config, desk.grid)
         metered = newest_readings(desk.grid, central.evidence, central.services().inquiry, now_ms)
         return dso_real_time(
             desk, now_ms, field, metered,
             setting=setting, outages=outages, progress=progress, carry_out=carry_out,
         ), desk  # fmt: skip
+
+
+def work_of(arguments: argparse.Namespace, desk: Desk, central: Central) -> DsoWork:
+    """Return the DSO's work of the time asked for, of which nothing is done yet."""
+    progress = progress_of(arguments)
+    if not arguments.hours:
+        day = day_asked(arguments, central)
+        forecasting = partial(desk.forecast_day, day)
+        return DsoWork(desk, str(day), Horizon.DAY_AHEAD, forecasting, progress=progress)
+    now_ms = central.clock.now_ms()
+    seen = heard(desk.grid, _seen(arguments, central, now_ms), now_ms)
+    setting = replace(_standing(central.config.dso, desk.grid), closed=seen.closed)
+    return DsoWork(
+        desk, str(now_ms), Horizon.REAL_TIME, partial(desk.forecast_hours, now_ms),
+        setting=setting, progress=progress,
+    )  # fmt: skip
+
+
+def _seen(arguments: argparse.Namespace, central: Central, now_ms: int) -> list[FieldMeasurements]:
+    if arguments.field:
+        return many(arguments.field, FieldMeasurements)
+    return field_measurements(central.documents, now_ms)
+
+
+def _standing(config: DsoConfig, grid: Grid) -> Setting:
+    """Return how the network is run now: as SCADA says, or as in the grid's file without one."""
+    scada = scada_of(config)
+    return AS_BUILT if scada is None else setting_of(grid, scada.standing())
 
 
 def _carrying_out(folder: Path | None, config: DsoConfig) -> Callable[[GridConfiguration], None]:

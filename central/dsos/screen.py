@@ -13,13 +13,14 @@ from central.dso.assessment import Congestion
 from central.dso.forecast.result import Forecast
 from central.dso.requesting import Need
 from central.sessions.desk import Desk
+from central.sessions.dso_dispatch import Dispatched
 from central.sessions.dso_validation import Validated
 from central.sessions.steps import Outcome
 from ledger.facts.interval import QUARTER_MS
 
 _W_PER_MW = 1e6
 _MOST_ROWS = 20
-_LAST_STEPS = ("DA-9a", "RT-7a", "DA-16a", "RT-13a-approved")
+_LAST_STEPS = ("DA-9a", "RT-7a", "DA-16a", "RT-13a-approved", "AC-3a")
 
 
 def progress_of(arguments: argparse.Namespace) -> Callable[[str], None]:
@@ -144,6 +145,25 @@ def tell_validated(desk: Desk, validated: Validated) -> None:
     whole_w, accepted_w = found.taken.power_w.sum(), found.accepted_w.sum()
     share_pct = 100 * accepted_w / whole_w if whole_w else 100.0
     print(f"{share_pct:.1f} % of what was taken is accepted, in {len(found.scenarios)} scenarios")
+
+
+def tell_dispatched(desk: Desk, dispatched: Dispatched) -> None:
+    """Print each set-point, and what of the orders the grid cannot bear."""
+    rows = [
+        (point.pod.code, _clock(point.validity.start_ms), _clock(point.validity.end_ms),
+         point.target_w, point.difference_w, f"{point.least_w} … {point.most_w}", point.sequence)
+        for point in dispatched.documents
+    ]  # fmt: skip
+    if rows:
+        _table(("pod", "from", "to", "target W", "less baseline W", "envelope W", "number"), rows)
+    else:
+        print("nobody has to move")
+    for cut in dispatched.dispatch.cuts[:_MOST_ROWS]:
+        ordered = dispatched.resolved[cut.offer].ordered
+        print(
+            f"{ordered.pod} gets {cut.accepted_w:.0f} of {cut.offered_w:.0f} W in quarter "
+            f"{cut.quarter}: {cut.binding.bound.value} of {cut.binding.name(desk.grid)}"
+        )
 
 
 def _worst(found: Sequence[Congestion]) -> Congestion:

@@ -5,10 +5,13 @@ from datetime import date
 from pathlib import Path
 
 from central.config import CentralConfig
+from central.documents.baseline import Baseline
 from central.documents.configuration import GridConfiguration
 from central.documents.offer import FlexOffer
+from central.documents.order import FlexOrder
 from central.documents.outcome import MarketOutcome
-from central.dsos.desks import at_desk, day_asked, outcome_of
+from central.dso.telling.set_points import Silence
+from central.dsos.desks import at_desk, day_asked, outcome_of, work_of
 from central.dsos.files import draw, many, one, tell
 from central.dsos.pictures import own_means, who_can_help
 from central.dsos.screen import (
@@ -16,12 +19,14 @@ from central.dsos.screen import (
     progress_of,
     tell_congestions,
     tell_cut_off,
+    tell_dispatched,
     tell_forecast,
     tell_need,
     tell_plan,
     tell_seen,
     tell_validated,
 )
+from central.sessions.dso_dispatch import Called, dso_dispatch, held_set_points
 from central.sessions.dso_validation import dso_validation
 from central.sessions.imports import keep_import
 from central.sessions.opening import scada_of
@@ -55,6 +60,18 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     judged.add_argument("outcome", type=Path, metavar="OUTCOME", help=told)
     told = "file with offers (I-05): a JSON list"
     judged.add_argument("--offers", type=Path, required=True, metavar="FILE", help=told)
+
+    purpose = "what each customer is to do when flexibility is called"
+    called = _of_time(subcommand(own, "dispatch", purpose, _dispatch))
+    told = "order or orders (I-09, JSON)"
+    called.add_argument("order", type=Path, metavar="ORDER", help=told)
+    for name, what in (
+        ("outcome", "the final outcome or outcomes they rest on (I-08)"),
+        ("offers", "offers that were won (I-05)"),
+        ("baselines", "programmes of their PODs (I-03)"),
+    ):
+        told = f"{what}: one JSON document or a list"
+        called.add_argument(f"--{name}", type=Path, required=True, metavar="FILE", help=told)
 
     history = verbs.add_parser("history", help="history that nobody certifies")
     given = history.add_subparsers(metavar="VERB")
@@ -165,6 +182,27 @@ def _validate(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         tell_validated(desk, validated)
     return Exit.FALSE if validated.validation.cuts else Exit.OK
+
+
+def _dispatch(arguments: argparse.Namespace) -> int:
+    called = Called(
+        many(arguments.order, FlexOrder),
+        many(arguments.outcome, MarketOutcome),
+        many(arguments.offers, FlexOffer),
+        many(arguments.baselines, Baseline),
+    )
+    with at_desk(arguments) as (desk, central):
+        work, config = work_of(arguments, desk, central), central.config.dso
+        dispatched = dso_dispatch(
+            desk, work.expected, work.plan.setting, called,
+            silence=Silence(config.failsafe_after_s, config.failsafe_floor_w),
+            held=held_set_points(central.documents, called.pods),
+            progress=progress_of(arguments),
+        )  # fmt: skip
+    tell(arguments, "dso-dispatch", dispatched.documents, dispatched.steps)
+    if not arguments.json:
+        tell_dispatched(desk, dispatched)
+    return Exit.FALSE if dispatched.dispatch.cuts else Exit.OK
 
 
 def _import(arguments: argparse.Namespace) -> int:

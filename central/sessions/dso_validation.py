@@ -7,7 +7,7 @@
 ```
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,11 @@ import numpy as np
 from central.documents.header import Direction, Document, Horizon, Reference
 from central.documents.offer import FlexOffer
 from central.documents.outcome import Award, MarketOutcome
-from central.dso.delivering import NO_REBOUND, Rebound, Taken
+from central.dso.delivering import Taken
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Grid
 from central.dso.powerflow import Setting
+from central.dso.telling.orders import rebound_of
 from central.dso.validation import Validation
 from central.sessions.desk import Desk, Expected
 from central.sessions.steps import Steps
@@ -29,8 +30,6 @@ _ROWS = {
     Horizon.DAY_AHEAD: ("DA-14a", "DA-15a", "DA-16a"),
     Horizon.REAL_TIME: ("RT-12a", "RT-13a-profile", "RT-13a-approved"),
 }
-_PERMILLE = 1_000
-_MS = 1_000
 
 
 @dataclass(frozen=True)
@@ -112,19 +111,7 @@ def taken_offers(
         [award.pod.code for award in awards],
         is_up=np.array([award.direction is Direction.UP for award in awards], dtype=bool),
         power_w=power_w,
-        rebounds=[_rebound(known, award) for award in awards],
-    )
-
-
-def _rebound(known: Mapping[tuple[str, int], FlexOffer], award: Award) -> Rebound:
-    told = known[award.offer.mrid, award.offer.revision].rebound
-    if told is None or not told.share_permille:
-        return NO_REBOUND
-    quarter_s = QUARTER_MS // _MS
-    return Rebound(
-        told.share_permille / _PERMILLE,
-        1 + told.delay_s // quarter_s,
-        max(1, -(-told.duration_s // quarter_s)),
+        rebounds=[rebound_of(known[award.offer.mrid, award.offer.revision]) for award in awards],
     )
 
 

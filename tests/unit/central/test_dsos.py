@@ -3,7 +3,8 @@
 import csv
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,11 @@ import pytest
 
 from central.__main__ import main
 from central.calendar import day_start_ms
-from tests.desks import DAY, demo_history, demo_town
+from central.documents.encoding import to_json
+from central.documents.header import Document
+from ledger.facts.interval import Interval
+from tests.activations import called
+from tests.desks import DAY, demo, demo_history, demo_town
 from tests.hil.scadas import served_scada
 from tests.segments import TestLog
 from tests.servers import free_port
@@ -205,6 +210,48 @@ def test_without_scada_own_means_are_kept_and_that_nobody_has_them_is_said(
     assert (status, "there is no SCADA" in err) == (2, True)
 
 
+def written(file: Path, documents: Sequence[Document]) -> Path:
+    told = [to_json(each) for each in documents]
+    file.write_text(json.dumps(told), encoding="utf-8")
+    return file
+
+
+def test_orders_become_set_points_and_what_was_not_won_is_told(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    start_ms = day_start_ms(DAY)
+    given = called(Interval(start_ms, start_ms + 86_400_000), {demo().pods[0]: {48: 200}})
+    order = replace(given.orders[0], expires_ms=1 << 47)
+    files = {
+        "--outcome": written(tmp_path / "outcome.json", given.outcomes),
+        "--offers": written(tmp_path / "offers.json", given.offers),
+        "--baselines": written(tmp_path / "baselines.json", given.baselines),
+    }
+    arguments = [each for pair in files.items() for each in pair]
+    verb = ("dso", "dispatch", written(tmp_path / "order.json", [order]), *ON_DAY, *arguments)
+    status, out, err = run(capsys, config, *verb, "--to", tmp_path / "sent")
+    assert status == 0
+    head, row = out.splitlines()
+    assert head.split()[:3] == ["pod", "from", "to"]
+    assert row.split()[:1] == [demo().pods[0]]
+    (file,) = (tmp_path / "sent").iterdir()
+    assert file.name.startswith("I-09-")
+    assert str(file) in err
+    status, out, _ = run(capsys, config, *verb, "--json")
+    told = json.loads(out)
+    assert told["steps"] == {"AC-3a": "ok"}
+    assert [each["difference_w"] for each in told["documents"]] == [-200]
+
+    written(files["--outcome"], [replace(given.outcomes[0], awards=())])
+    status, out, err = run(capsys, config, *verb)
+    assert (status, out) == (2, "")
+    assert "200 W are ordered" in err
+    assert "the dso won 0 W" in err
+    written(tmp_path / "order.json", [replace(order, expires_ms=start_ms)])
+    status, _, err = run(capsys, config, *verb)
+    assert (status, "it ended at" in err) == (2, True)
+
+
 def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told) -> None:
     file = tmp_path / "central.toml"
     file.write_text(
@@ -229,6 +276,8 @@ def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told)
         ('weather = "nothing.csv"', "the weather cannot be read"),
         ('scada_url = "scada.example"', "scada_url must be http"),
         ("scada_timeout_s = 0", "scada_timeout_s must be above 0"),
+        ("failsafe_after_s = 0", "failsafe_after_s must be at least 1"),
+        ("failsafe_floor_w = -1", "failsafe_floor_w must not be negative"),
         ("colour = 3", "unknown key"),
     ],
 )

@@ -84,5 +84,16 @@ def test_a_pod_is_not_sold_twice() -> None:
     assert told.value.reason == "sold_twice"
 
 
+def test_a_pod_may_move_for_one_offer_after_the_other_but_not_into_what_comes_back() -> None:
+    first = ordered(0, 20e3, rebound=Rebound(1.0, first=1, quarters=2))
+    later = replace(ordered(0, 0, 0, 0, 10e3, up=False), offer="later")
+    told = [(each.offer, each.interval.start_ms) for each in dispatched(first, later).set_points]
+    assert told == [
+        ("offer-0", 0), ("offer-0", QUARTER_MS), ("later", 3 * QUARTER_MS),
+    ]  # fmt: skip
+    with pytest.raises(Rejected, match="is ordered twice"):
+        dispatched(first, replace(ordered(0, 0, 0, 10e3, up=False), offer="later"))
+
+
 def test_without_orders_nothing_is_sent() -> None:
     assert dispatched(ordered(0, 0.0)).set_points == ()

@@ -1,0 +1,121 @@
+"""The DSO when flexibility is called, AC-3a: orders become set-points of points of delivery.
+
+```
+ AC-3a  orders, resolved to won offers, checked by AC power flow   → I-09 to the light nodes
+```
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from central.documents.baseline import Baseline
+from central.documents.encoding import opened
+from central.documents.offer import FlexOffer
+from central.documents.order import FlexOrder, SetPoint
+from central.documents.outcome import MarketOutcome
+from central.dso.dispatch import Dispatch, dispatch
+from central.dso.limits import Limits
+from central.dso.powerflow import Setting
+from central.dso.telling.orders import Resolved, resolved_orders
+from central.dso.telling.set_points import Silence, set_points
+from central.scd.documents import DocumentQuery
+from central.scd.ports import DocumentStore
+from central.sessions.desk import Desk, Expected
+from central.sessions.steps import Steps
+
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What an activation is made from: orders, and everything they rest on."""
+
+    orders: Sequence[FlexOrder]
+    outcomes: Sequence[MarketOutcome]
+    offers: Sequence[FlexOffer]
+    baselines: Sequence[Baseline]
+
+    @property
+    def pods(self) -> frozenset[str]:
+        """Return whom the offers are of."""
+        return frozenset(each.pod.code for each in self.offers)
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """What is sent, what of the orders cannot be, and the orders as they were resolved."""
+
+    dispatch: Dispatch
+    resolved: Sequence[Resolved]
+    documents: tuple[SetPoint, ...]
+    steps: list[str]
+
+
+def dso_dispatch(
+    desk: Desk,
+    expected: Expected,
+    setting: Setting,
+    called: Called,
+    *,
+    silence: Silence,
+    held: Mapping[str, Sequence[SetPoint]],
+    progress: Callable[[str], None] = lambda _: None,
+) -> Dispatched:
+    """Return the set-points that carry orders out.
+
+    Args:
+        desk: of the DSO.
+        expected: what the grid must carry.
+        setting: with own means, quarter by quarter.
+        called: orders with what they rest on.
+        silence: what holds when a light node hears nobody.
+        held: the set-points that each POD has been given before.
+        progress: told the row that begins.
+
+    Raises:
+        Rejected: an order is expired, of what was not won, without a baseline, or of a POD that
+            is ordered twice.
+        NotConverged: a quarter has no power flow without any order.
+    """
+    row = Steps(", ".join(sorted({each.session for each in called.orders})), progress)
+    expectation = expected.expectation
+    with row("AC-3a"):
+        resolved = resolved_orders(
+            expectation, called.orders, outcomes=called.outcomes, offers=called.offers,
+            baselines=called.baselines, now_ms=desk.clock.now_ms(),
+        )  # fmt: skip
+        found = dispatch(
+            desk.power_flow,
+            expectation,
+            [each.ordered for each in resolved],
+            np.array([each.baseline_w for each in resolved]).reshape(len(resolved), -1),
+            Limits.of(desk.grid, desk.margin),
+            setting=setting,
+        )
+        documents = set_points(
+            desk.grid, found, resolved, envelope=desk.envelope, silence=silence, held=held
+        )
+    return Dispatched(found, resolved, documents, row.done)
+
+
+def held_set_points(store: DocumentStore, pods: frozenset[str]) -> dict[str, list[SetPoint]]:
+    """Return the set-points that PODs have been given, by arrival.
+
+    Raises:
+        StoreAway: the database cannot be read.
+    """
+    held: dict[str, list[SetPoint]] = {}
+    since = 0
+    while True:
+        page = store.documents(DocumentQuery(ii=(SetPoint.ii,), since=since, latest=True))
+        for stored in page:
+            if pods.isdisjoint(stored.pods):
+                continue
+            document, _ = opened(stored.signed)
+            if isinstance(document, SetPoint):
+                held.setdefault(document.pod.code, []).append(document)
+        if len(page) < _PAGE:
+            return held
+        since = page[-1].arrival

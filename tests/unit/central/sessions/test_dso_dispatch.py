@@ -1,0 +1,86 @@
+"""AC-3a: from orders to set-points, with what was sent before."""
+
+from dataclasses import replace
+
+import pytest
+
+from central.documents.encoding import sign
+from central.documents.header import Horizon
+from central.documents.order import SetPoint
+from central.dso.powerflow import AS_BUILT
+from central.dso.telling.set_points import Silence
+from central.scd.documents import checked
+from central.sessions.desk import Desk, Expected
+from central.sessions.dso_dispatch import Called, Dispatched, dso_dispatch, held_set_points
+from ledger.errors import Rejected
+from ledger.facts.interval import Interval
+from ledger.signing import SigningKey
+from tests.activations import called
+from tests.desks import DAY, desk
+from tests.fakes.scd_documents import FakeDocuments
+
+
+@pytest.fixture(scope="module")
+def made() -> Desk:
+    return desk(0.8)
+
+
+@pytest.fixture(scope="module")
+def expected(made: Desk) -> Expected:
+    return made.expected(made.forecast_day(DAY), Horizon.DAY_AHEAD)
+
+
+def span(expected: Expected) -> Interval:
+    return expected.forecast.interval
+
+
+def dispatched(
+    made: Desk, expected: Expected, given: Called, held: dict[str, list[SetPoint]] | None = None
+) -> Dispatched:
+    return dso_dispatch(made, expected, AS_BUILT, given, silence=Silence(), held=held or {})
+
+
+def test_every_pod_is_told_and_the_row_has_ended(made: Desk, expected: Expected) -> None:
+    one, other = made.grid.pods[:2]
+    found = dispatched(made, expected, called(span(expected), {one: {48: 200}, other: {49: 300}}))
+    assert found.steps == ["AC-3a"]
+    assert found.dispatch.cuts == ()
+    assert {each.pod.code: each.difference_w for each in found.documents} == {
+        one: -200, other: -300
+    }  # fmt: skip
+    assert {each.sender for each in found.documents} == {made.parties.dso}
+
+
+def test_a_pod_that_is_sold_twice_is_named(made: Desk, expected: Expected) -> None:
+    one, other = made.grid.pods[:2]
+    given = called(span(expected), {one: {48: 200}, other: {48: 200}})
+    first, second = given.offers
+    (outcome,) = given.outcomes
+    offers = [first, replace(second, pod=first.pod)]
+    awards = tuple(replace(each, pod=first.pod) for each in outcome.awards)
+    twice = replace(given, offers=offers, outcomes=[replace(outcome, awards=awards)])
+    with pytest.raises(Rejected, match=f"{one} is ordered twice"):
+        dispatched(made, expected, twice)
+
+
+def test_an_offer_of_a_pod_that_the_grid_does_not_know_is_named(
+    made: Desk, expected: Expected
+) -> None:
+    with pytest.raises(Rejected, match="IT999E99999999"):
+        dispatched(made, expected, called(span(expected), {"IT999E99999999": {48: 200}}))
+
+
+def test_what_was_sent_before_is_read_back_and_numbers_go_on(
+    made: Desk, expected: Expected
+) -> None:
+    one, other = made.grid.pods[:2]
+    store, key = FakeDocuments(), SigningKey.generate("EdDSA")
+    first = dispatched(made, expected, called(span(expected), {one: {48: 200}, other: {1: 10}}))
+    order = called(span(expected), {one: {48: 200}}).orders[0]
+    signed = [checked(sign(each, key))[0] for each in (*first.documents, order)]
+    store.commit_documents(signed, arrived_ms=1)
+    held = held_set_points(store, frozenset({one}))
+    assert {pod: [each.sequence for each in given] for pod, given in held.items()} == {one: [0]}
+    again = dispatched(made, expected, called(span(expected), {one: {48: 150}}), held=held)
+    (only,) = again.documents
+    assert (only.sequence, only.supersedes) == (1, held[one][0].mrid)
