@@ -35,6 +35,7 @@ class Congestion:
         cause: what would have to give way: load where the voltage is low or power runs away
             from the source, generation where the voltage is high or power runs back.
         outage: name of the line that is out, "" in normal operation.
+        phase: a, b or c; "" where all three are taken to be alike.
     """
 
     element: str
@@ -46,6 +47,7 @@ class Congestion:
     limit: float
     cause: Cause
     outage: str = ""
+    phase: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,10 @@ def assess(
     flow = solved(power_flow, expectation, setting)
     found = list(_told(grid, expectation, setting, violations(grid, flow, limits), flow))
     cut_off: list[tuple[str, tuple[str, ...]]] = []
-    dark = _dark(grid, setting)
+    unlit = dark(grid, setting)
     restorable: list[int] = []
     for line in _lines_in_service(grid, setting) if outages else ():
-        if lost := _dark(grid, without(grid, setting, line)) - dark:
+        if lost := dark(grid, without(grid, setting, line)) - unlit:
             names = tuple(grid.nodes[node].name for node in sorted(lost))
             cut_off.append((grid.branches[line].name, names))
         else:
@@ -113,7 +115,7 @@ def assess(
     for line, out, flow_out in zip(restorable, outs, flows, strict=True):
         broken, name = violations(grid, flow_out, limits), grid.branches[line].name
         found += _told(grid, expectation, out, broken, flow_out, outage=name)
-    unfed = tuple(grid.nodes[node].name for node in sorted(dark))
+    unfed = tuple(grid.nodes[node].name for node in sorted(unlit))
     return Assessment(expectation, setting, margin, flow, tuple(found), unfed, tuple(cut_off))
 
 
@@ -134,9 +136,11 @@ def _told(
     outage: str = "",
 ) -> Iterator[Congestion]:
     """Yield violations in the words of the localisation."""
-    distance = _Distances(grid, setting)
+    distance = Distances(grid, setting)
     for each in broken:
         quarter = expectation.quarter_of(each.situation)
+        from_va = 0j if each.bound.is_voltage else flow.from_va[each.situation, each.element]
+        away = distance.in_quarter(quarter)
         yield Congestion(
             element=each.name(grid),
             bound=each.bound,
@@ -145,22 +149,29 @@ def _told(
             scenario=expectation.scenario_of(each.situation),
             value=each.value,
             limit=each.limit,
-            cause=_cause(grid, flow, each, distance.in_quarter(quarter)),
+            cause=cause_of(grid, each.bound, each.element, float(from_va.real), away),
             outage=outage,
         )
 
 
-def _cause(grid: Grid, flow: Flow, broken: Violation, distance: Floats) -> Cause:
-    if broken.bound.is_voltage:
-        return "load" if broken.bound is Bound.UNDERVOLTAGE else "generation"
-    start, end = grid.branch_from[broken.element], grid.branch_to[broken.element]
-    outward_w = flow.from_va[broken.situation, broken.element].real
-    if distance[end] < distance[start]:
-        outward_w = -outward_w
+def cause_of(grid: Grid, bound: Bound, element: int, from_w: float, distance: Floats) -> Cause:
+    """Return what would have to give way.
+
+    Args:
+        grid: with the element.
+        bound: which of its limits breaks.
+        element: position of the node or branch.
+        from_w: power into the branch at its from side; not asked for of a voltage.
+        distance: of each node from its source, in branches.
+    """
+    if bound.is_voltage:
+        return "load" if bound is Bound.UNDERVOLTAGE else "generation"
+    start, end = grid.branch_from[element], grid.branch_to[element]
+    outward_w = -from_w if distance[end] < distance[start] else from_w
     return "load" if outward_w >= 0 else "generation"
 
 
-class _Distances:
+class Distances:
     """How far each node is from its source, worked out once for each state of the switches."""
 
     def __init__(self, grid: Grid, setting: Setting) -> None:
@@ -169,6 +180,7 @@ class _Distances:
         self._known: dict[bytes, Floats] = {}
 
     def in_quarter(self, quarter: int) -> Floats:
+        """Return how many branches lie between each node and its source."""
         closed: Booleans = self._closed[quarter] if self._closed.ndim > 1 else self._closed
         state = closed.tobytes()
         if state not in self._known:
@@ -183,7 +195,8 @@ def _lines_in_service(grid: Grid, setting: Setting) -> Iterable[int]:
     return (int(line) for line in span.start + np.flatnonzero(closed[:, span].any(axis=0)))
 
 
-def _dark(grid: Grid, setting: Setting) -> set[int]:
+def dark(grid: Grid, setting: Setting) -> set[int]:
+    """Return the nodes that nothing feeds in some quarter, with the switches as they are."""
     closed = np.atleast_2d(grid.closed if setting.closed is None else setting.closed)
     states = np.unique(closed, axis=0) if len(closed) > 1 else closed
     return {int(node) for state in states for node in unfed_nodes(grid, state)}

@@ -27,6 +27,17 @@ def feeders_of(grid: Grid) -> Feeders:
 def scenario_expectation(grid: Grid, forecast: Forecast) -> Expectation:
     """Return the mean and the two outer quantiles of a forecast as what the grid must carry.
 
+    Raises:
+        Rejected: as `scenario_powers_w`.
+    """
+    return expected(grid, forecast.start_ms, scenario_powers_w(grid, forecast))
+
+
+def scenario_powers_w(grid: Grid, forecast: Forecast) -> dict[str, Floats]:
+    """Return what each POD draws in the mean and the two outer quantiles of a forecast [W].
+
+    Load convention; by name of the scenario, the mean first, shape (pods, quarters).
+
     Args:
         grid: tells which POD is in which feeder.
         forecast: of exactly the grid's PODs, with the sums of `feeders_of`.
@@ -44,7 +55,7 @@ def scenario_expectation(grid: Grid, forecast: Forecast) -> Expectation:
         sums_w = forecast.of_feeders.quantile_w[number]
         name = f"p{round(forecast.levels[number] * _PERCENT):02}"
         power_w[name] = mean_w + _shared_w(grid, forecast, apart_w, sums_w)
-    return expected(grid, forecast.start_ms, power_w)
+    return power_w
 
 
 def _shared_w(grid: Grid, forecast: Forecast, apart_w: Floats, of_feeders_w: Floats) -> Floats:

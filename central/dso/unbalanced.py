@@ -8,7 +8,7 @@ Source: EN 50160:2010, 4.2.4 (unbalance up to 2 % for 95 % of a week); power-gri
 documentation, Calculations, asymmetric.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +41,12 @@ class PhaseFlow:
         u_pu: voltage phasors to neutral, shape (situations, nodes, 3); 0 where nothing feeds.
         loading_pct: current of each phase in percent of the rating, shape (situations,
             branches, 3); 0 for a link.
+        from_w: power of each phase into the branch at its from side, same shape.
     """
 
     u_pu: Phasors
     loading_pct: Floats
+    from_w: Floats
 
     @property
     def unbalance_pct(self) -> Floats:
@@ -112,12 +114,18 @@ class PhaseFlowSolver:
         except PowerGridError as error:
             raise _refused(grid, error, "bad_grid") from error
 
-    def solve(self, drawn_va: Phasors, setting: Setting) -> PhaseFlow:
+    def solve(
+        self,
+        drawn_va: Phasors,
+        setting: Setting,
+        called: Callable[[int], str] = "situation {}".format,
+    ) -> PhaseFlow:
         """Return the state of every situation.
 
         Args:
             drawn_va: shape (situations, nodes, 3), load convention.
             setting: as for the symmetric power flow.
+            called: what a situation is, for who must be told.
 
         Raises:
             Rejected: `not_converged`.
@@ -135,15 +143,20 @@ class PhaseFlowSolver:
                 error_tolerance=NEWTON_TOLERANCE_PU,
                 output_component_types={
                     ComponentType.node: ["u_pu", "u_angle"],
-                    ComponentType.line: ["i_from", "i_to"],
-                    ComponentType.transformer: ["i_from", "i_to"],
+                    ComponentType.line: ["i_from", "i_to", "p_from"],
+                    ComponentType.transformer: ["i_from", "i_to", "p_from"],
                 },
             )
         except PowerGridError as error:
-            raise _refused(self.grid, error, "not_converged") from error
+            raise _refused(self.grid, error, "not_converged", called) from error
         nodes = found[ComponentType.node]
         u_pu = nodes["u_pu"] * np.exp(1j * nodes["u_angle"])
-        return PhaseFlow(u_pu, self._loading_pct(found, len(drawn_va)))
+        shape = len(drawn_va), len(self.grid.branches), 3
+        from_w = np.zeros(shape)
+        for kind in ("line", "transformer"):
+            if kind in self.grid.network:
+                from_w[:, self.grid.spans[kind]] = found[ComponentType[kind]]["p_from"]
+        return PhaseFlow(u_pu, self._loading_pct(found, len(drawn_va)), from_w)
 
     def _loading_pct(self, found: Any, situations: int) -> Floats:  # noqa: ANN401 -- the engine's
         loading_pct = np.zeros((situations, len(self.grid.branches), 3))
@@ -214,11 +227,16 @@ def _need_zero_sequence(grid: Grid) -> None:
             )
 
 
-def _refused(grid: Grid, error: PowerGridError, reason: str) -> Rejected:
+def _refused(
+    grid: Grid,
+    error: PowerGridError,
+    reason: str,
+    called: Callable[[int], str] = "situation {}".format,
+) -> Rejected:
     told, where = str(error), f"{grid.name}, three phases"
     if isinstance(error, PowerGridBatchError):
         told = str(error.error_messages[0])
-        where += f", situation {int(error.failed_scenarios[0])}"
+        where += f", {called(int(error.failed_scenarios[0]))}"
     return Rejected(
         told.strip().splitlines()[0],
         where=where,

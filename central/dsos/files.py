@@ -58,12 +58,19 @@ def many(file: Path, kind: type[Kind]) -> list[Kind]:
 
 
 def tell(
-    arguments: argparse.Namespace, schema: str, documents: Sequence[Document], steps: Sequence[str]
+    arguments: argparse.Namespace,
+    schema: str,
+    documents: Sequence[Document],
+    steps: Sequence[str],
+    besides: Mapping[str, object] | None = None,
 ) -> None:
-    """Print documents if asked for as JSON, and write them where asked to."""
+    """Print documents, and what is told besides, if asked for as JSON; write them where asked."""
     as_json = [to_json(each) for each in documents]
     if arguments.json:
-        show({"steps": dict.fromkeys(steps, "ok"), "documents": as_json}, schema)
+        show(
+            {"steps": dict.fromkeys(steps, "ok"), "documents": as_json} | dict(besides or {}),
+            schema,
+        )
     for each, value in zip(documents, as_json, strict=True):
         _write(arguments, _name(each), json.dumps(value, indent=1) + "\n")
 

@@ -11,6 +11,8 @@ import numpy as np
 from central.calendar import ROME
 from central.dso.assessment import Congestion
 from central.dso.forecast.result import Forecast
+from central.dso.phases import Unbalance
+from central.dso.powerflow import Flow
 from central.dso.requesting import Need
 from central.sessions.desk import Desk
 from central.sessions.dso_dispatch import Dispatched
@@ -69,7 +71,7 @@ def tell_congestions(congestions: Sequence[Congestion]) -> None:
         return
     groups: dict[tuple[str, str], list[Congestion]] = {}
     for each in congestions:
-        groups.setdefault((each.element, each.bound.value), []).append(each)
+        groups.setdefault((_named(each), each.bound.value), []).append(each)
     worst_first = sorted(groups.items(), key=lambda group: -_badness(_worst(group[1])))
     rows = []
     for (element, bound), found in worst_first[:_MOST_ROWS]:
@@ -89,6 +91,37 @@ def tell_cut_off(cut_off: Sequence[tuple[str, Sequence[str]]]) -> None:
     """Print what nothing feeds when a line is out."""
     for line, nodes in cut_off[:_MOST_ROWS]:
         print(f"without {line} nothing feeds {_some(nodes)}")
+
+
+def tell_newton(flow: Flow) -> None:
+    """Print how many power flows took Newton's method, if any did."""
+    if count := int(flow.by_newton.sum()):
+        print(f"{count} of {len(flow.by_newton)} power flows by Newton: currents did not settle")
+
+
+def tell_unbalances(unbalances: Sequence[Unbalance]) -> None:
+    """Print one row for each node whose phases are too uneven: how often, and the worst of it."""
+    groups: dict[str, list[Unbalance]] = {}
+    for each in unbalances:
+        groups.setdefault(each.element, []).append(each)
+    worst = [max(found, key=lambda one: one.value_pct) for found in groups.values()]
+    rows = [
+        (one.element, len({each.quarter for each in groups[one.element]}),
+         _clock(one.interval.start_ms), f"{one.value_pct:.2f} %", f"{one.limit_pct:g} %",
+         one.scenario)
+        for one in sorted(worst, key=lambda one: -one.value_pct)[:_MOST_ROWS]
+    ]  # fmt: skip
+    if rows:
+        _table(("uneven at", "quarters", "worst at", "value", "allowed", "under"), rows)
+
+
+def unbalance_figures(unbalance: Unbalance) -> dict[str, Any]:
+    """Return an unbalance as JSON has it."""
+    return {
+        "element": unbalance.element, "start_at": _instant(unbalance.interval.start_ms),
+        "scenario": unbalance.scenario, "value_pct": round(unbalance.value_pct, 3),
+        "limit_pct": unbalance.limit_pct,
+    }  # fmt: skip
 
 
 def tell_seen(outcome: Outcome) -> None:
@@ -164,6 +197,11 @@ def tell_dispatched(desk: Desk, dispatched: Dispatched) -> None:
             f"{ordered.pod} gets {cut.accepted_w:.0f} of {cut.offered_w:.0f} W in quarter "
             f"{cut.quarter}: {cut.binding.bound.value} of {cut.binding.name(desk.grid)}"
         )
+
+
+def _named(congestion: Congestion) -> str:
+    """Return the element, and the phase of it that is meant."""
+    return f"{congestion.element} {congestion.phase}".rstrip()
 
 
 def _worst(found: Sequence[Congestion]) -> Congestion:

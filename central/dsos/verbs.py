@@ -10,6 +10,7 @@ from central.documents.configuration import GridConfiguration
 from central.documents.offer import FlexOffer
 from central.documents.order import FlexOrder
 from central.documents.outcome import MarketOutcome
+from central.dso.drawing.charts import phase_voltages
 from central.dso.telling.set_points import Silence
 from central.dsos.desks import at_desk, day_asked, outcome_of, work_of
 from central.dsos.files import draw, many, one, tell
@@ -22,9 +23,12 @@ from central.dsos.screen import (
     tell_dispatched,
     tell_forecast,
     tell_need,
+    tell_newton,
     tell_plan,
     tell_seen,
+    tell_unbalances,
     tell_validated,
+    unbalance_figures,
 )
 from central.sessions.dso_dispatch import Called, dso_dispatch, held_set_points
 from central.sessions.dso_validation import dso_validation
@@ -42,7 +46,10 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     own = dso.add_subparsers(metavar="VERB")
     _of_time(subcommand(own, "forecast", "forecast every point of delivery", _forecast))
     tried = _of_time(subcommand(own, "assess", "tell where limits break", _assess))
-    tried.add_argument("--outages", action="store_true", help="with each line out in turn too")
+    how = tried.add_mutually_exclusive_group()
+    how.add_argument("--outages", action="store_true", help="with each line out in turn too")
+    told = "each phase by itself, and how uneven the three are"
+    how.add_argument("--phases", action="store_true", help=told)
     _of_time(subcommand(own, "plan", "what taps, capacitors and switches can do", _plan))
     _of_time(subcommand(own, "request", "what customers would have to move, and where", _request))
     purpose = "all of these at once: every document, every picture"
@@ -107,14 +114,32 @@ def _forecast(arguments: argparse.Namespace) -> int:
 
 
 def _assess(arguments: argparse.Namespace) -> int:
+    if arguments.phases:
+        return _assess_phases(arguments)
     outcome, _ = outcome_of(arguments)
     assessed = outcome.assessed
     tell(arguments, "dso-assess", outcome.documents[:1], outcome.steps)
     if not arguments.json:
         tell_congestions(assessed.congestions)
         tell_cut_off(assessed.cut_off)
+        tell_newton(assessed.flow)
         tell_seen(outcome)
     return Exit.FALSE if assessed.congestions else Exit.OK
+
+
+def _assess_phases(arguments: argparse.Namespace) -> int:
+    with at_desk(arguments) as (desk, central):
+        work = work_of(arguments, desk, central)
+        assessed = desk.assess_phases(work.expected, work.setting)
+        alert = desk.alert(work.expected, assessed)
+    row = "RT-3a" if arguments.hours else "DA-5a"
+    uneven = [unbalance_figures(each) for each in assessed.unbalances]
+    tell(arguments, "dso-assess-phases", [alert], [row], {"unbalances": uneven})
+    if not arguments.json:
+        tell_congestions(assessed.congestions)
+        tell_unbalances(assessed.unbalances)
+    draw(arguments, {"phases.svg": phase_voltages(desk.grid, assessed)})
+    return Exit.OK if assessed.holds else Exit.FALSE
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -143,6 +168,7 @@ def _all(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         tell_congestions(outcome.assessed.congestions)
         tell_cut_off(outcome.assessed.cut_off)
+        tell_newton(outcome.assessed.flow)
         tell_seen(outcome)
         tell_plan(outcome)
         tell_need(desk, outcome.need)

@@ -34,15 +34,22 @@ from central.dso.grid.checking import check
 from central.dso.grid.model import Floats, Grid, Phasors
 from central.dso.limits import Limits, Margin
 from central.dso.participating import assumed_resources
+from central.dso.phases import PhaseAssessment, assess_phases
 from central.dso.powerflow import PowerFlow, Setting
 from central.dso.profile import Stage, substation_profile
 from central.dso.remedies.plan import Plan, plan_own_means
 from central.dso.requesting import Need, size_need
-from central.dso.scenarios import confidence_of, feeders_of, scenario_expectation
+from central.dso.scenarios import (
+    confidence_of,
+    feeders_of,
+    scenario_expectation,
+    scenario_powers_w,
+)
 from central.dso.telling.incoming import Heard
 from central.dso.telling.outgoing import congestion_alert, grid_configuration, profile_document
 from central.dso.telling.requests import flex_requests
 from central.dso.telling.verdicts import technical_validation
+from central.dso.unbalanced import PhaseFlowSolver
 from central.dso.validation import Validation, validate
 from central.sessions.history import customers_of
 from ledger.facts.clock import Clock
@@ -174,13 +181,16 @@ class Desk:
         Raises:
             NotConverged: a quarter has no power flow.
         """
-        return assess(
+        assessed = assess(
             self.power_flow,
             expected.expectation,
             setting=setting,
             margin=self.margin,
             outages=outages,
         )
+        if newton := int(assessed.flow.by_newton.sum()):
+            log.warning("dso.fell_back_to_newton", extra={"power_flows": newton})
+        return assessed
 
     def estimate(
         self, expected: Expected, setting: Setting, seen: Heard, metered: Mapping[str, Metered]
@@ -202,7 +212,22 @@ class Desk:
         )
         return Estimator(self.grid, setting).estimate([*seen.measured, *known])
 
-    def alert(self, expected: Expected, assessed: Assessment) -> CongestionAlert:
+    def assess_phases(self, expected: Expected, setting: Setting) -> PhaseAssessment:
+        """Return where limits break, phase by phase.
+
+        Raises:
+            Rejected: `no_zero_sequence`: the grid does not say what three phases need;
+                `not_converged`: a quarter has no power flow.
+        """
+        return assess_phases(
+            PhaseFlowSolver(self.grid),
+            expected.expectation,
+            scenario_powers_w(self.grid, expected.forecast),
+            setting=setting,
+            margin=self.margin,
+        )
+
+    def alert(self, expected: Expected, assessed: Assessment | PhaseAssessment) -> CongestionAlert:
         """Return the localisation, I-10."""
         return congestion_alert(
             self.grid,

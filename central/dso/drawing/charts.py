@@ -7,6 +7,7 @@ import numpy as np
 from central.dso.assessment import Assessment
 from central.dso.drawing.svg import GOOD, HIGH, INK, LOW, MUTED, WARM, Picture
 from central.dso.grid.model import Floats, Grid
+from central.dso.phases import PhaseAssessment
 from central.dso.remedies.plan import Plan
 
 _WIDTH, _LEFT, _RIGHT, _PANEL, _GAP, _HEAD = 900.0, 64.0, 24.0, 170.0, 46.0, 50.0
@@ -27,6 +28,35 @@ def tap_plan(grid: Grid, plan: Plan) -> str:
         panel.steps(positions, color)
         panel.name(name, positions, color)
     _voltages(picture, grid, plan, quarters)
+    return picture.svg()
+
+
+def phase_voltages(grid: Grid, assessed: PhaseAssessment) -> str:
+    """Return how near each phase comes to either end of its band over the day, at its worst node.
+
+    Bands differ between levels: 0 is the lower end, 1 the upper.
+    """
+    quarters = assessed.expectation.quarters
+    picture = Picture(_WIDTH, _HEAD + _PANEL + _GAP, f"phases of {grid.name}")
+    picture.heading(_LEFT, 26, f"three phases of {grid.name}, under every scenario")
+    voltage_pu = np.abs(assessed.flow.u_pu)
+    low_pu, high_pu = grid.low_pu[:, None], grid.high_pu[:, None]
+    within = np.where(voltage_pu > 0, (voltage_pu - low_pu) / (high_pu - low_pu), np.nan)
+    by_quarter = within.reshape(-1, quarters, *within.shape[1:])
+    lowest, highest = np.nanmin(by_quarter, axis=(0, 2)), np.nanmax(by_quarter, axis=(0, 2))
+    panel = _Panel(
+        picture, _HEAD, quarters,
+        min(-0.05, float(lowest.min())), max(1.05, float(highest.max())),
+    )  # fmt: skip
+    panel.axes("voltage within its band, worst nodes", [0.0, 0.5, 1.0])
+    panel.band(0.0, 1.0)
+    for phase, color in zip(range(3), (WARM, LOW, INK), strict=True):
+        panel.steps(lowest[:, phase], color)
+        panel.steps(highest[:, phase], color, dash="4 4", width=1.5)
+        panel.name("abc"[phase], lowest[:, phase], color)
+    picture.text(
+        _LEFT, _HEAD + _PANEL + 34, "solid: lowest, dashed: highest of each phase", color=MUTED
+    )
     return picture.svg()
 
 

@@ -22,39 +22,43 @@ class Elements:
     grid: Grid
     margin: Margin
     listed: list[GridElement] = field(default_factory=list)
-    _positions: dict[tuple[str, Bound], int] = field(default_factory=dict)
+    _positions: dict[tuple[str, Bound, str], int] = field(default_factory=dict)
 
     def violations(self, congestions: Iterable[Congestion]) -> tuple[Violation, ...]:
         """Return congestions as entries of the document, in its order."""
         entries = [self._violation(each) for each in congestions]
         return tuple(sorted(entries, key=lambda one: (one.position, one.start_ms, one.scenario)))
 
-    def position(self, name: str, bound: Bound) -> int:
-        """Return where an element with one of its limits stands in the list."""
-        key = name, bound
+    def position(self, name: str, bound: Bound, phase: str = "") -> int:
+        """Return where an element with one of its limits, of one phase, stands in the list."""
+        key = name, bound, phase
         if key not in self._positions:
             self._positions[key] = len(self.listed)
-            self.listed.append(self._element(name, bound))
+            self.listed.append(self._element(name, bound, phase))
         return self._positions[key]
 
-    def milli(self, name: str, bound: Bound, value: float) -> float:
-        """Return a voltage [pu] or current [% of rating] in mV, phase to phase, or mA."""
+    def milli(self, name: str, bound: Bound, value: float, phase: str = "") -> float:
+        """Return a voltage [pu] or current [% of rating] in mV or mA.
+
+        A voltage is phase to phase; of one phase it is to neutral.
+        """
         if bound.is_voltage:
-            return value * float(self.grid.rated_v[self.grid.node(name)]) * _MILLI
+            rated_v = float(self.grid.rated_v[self.grid.node(name)])
+            return value * (rated_v / math.sqrt(3) if phase else rated_v) * _MILLI
         return value / _PCT * float(self.grid.rating_a[0][self.grid.branch(name)]) * _MILLI
 
     def _violation(self, congestion: Congestion) -> Violation:
-        name, bound = congestion.element, congestion.bound
+        name, bound, phase = congestion.element, congestion.bound, congestion.phase
         beyond = abs(congestion.value - congestion.limit)
         return Violation(
-            position=self.position(name, bound),
+            position=self.position(name, bound, phase),
             start_ms=congestion.interval.start_ms,
             scenario=scenario_of(congestion),
-            excess_milli=max(1, math.ceil(self.milli(name, bound, beyond))),
+            excess_milli=max(1, math.ceil(self.milli(name, bound, beyond, phase))),
             cause=congestion.cause,
         )
 
-    def _element(self, name: str, bound: Bound) -> GridElement:
+    def _element(self, name: str, bound: Bound, phase: str) -> GridElement:
         if bound.is_voltage:
             node = self.grid.nodes[self.grid.node(name)]
             rated, limit = 1.0, node.low_pu if bound is Bound.UNDERVOLTAGE else node.high_pu
@@ -66,10 +70,10 @@ class Elements:
             element=name,
             bound=told.Bound(bound.value),
             side=None if bound.is_voltage else told.Side.FROM,
-            phase=None,
-            rated_milli=round(self.milli(name, bound, rated)),
-            limit_milli=round(self.milli(name, bound, limit)),
-            margin_milli=round(self.milli(name, bound, margin)),
+            phase=told.Phase(phase) if phase else None,
+            rated_milli=round(self.milli(name, bound, rated, phase)),
+            limit_milli=round(self.milli(name, bound, limit, phase)),
+            margin_milli=round(self.milli(name, bound, margin, phase)),
         )
 
 

@@ -24,6 +24,7 @@ from central.documents.substation import (
 from central.dso.assessment import Assessment
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Grid
+from central.dso.phases import PhaseAssessment
 from central.dso.profile import SubstationProfile as Profile
 from central.dso.remedies.plan import Move, Plan
 from central.dso.telling.elements import Elements, scenario_names
@@ -33,13 +34,17 @@ _MOST_NAMED = 5
 
 
 def congestion_alert(
-    grid: Grid, assessed: Assessment, envelope: Envelope, horizon: Horizon, confidence: float
+    grid: Grid,
+    assessed: Assessment | PhaseAssessment,
+    envelope: Envelope,
+    horizon: Horizon,
+    confidence: float,
 ) -> CongestionAlert:
     """Return the localisation, I-10.
 
     Args:
         grid: that was assessed.
-        assessed: what was found; whom nothing feeds, and lines whose loss
+        assessed: what was found, phase by phase or not; whom nothing feeds, and lines whose loss
             cuts customers off, are told as unsolved.
         envelope: header.
         horizon: day ahead or real time.

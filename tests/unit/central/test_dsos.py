@@ -117,6 +117,23 @@ def test_congestions_are_told_worst_first_and_end_with_status_one(
     assert json.loads(file.read_text(encoding="utf-8"))["ii"] == "I-10"
 
 
+def test_phases_are_told_drawn_and_named_in_the_alert(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    verb = ("dso", "assess", "--phases", *ON_DAY)
+    status, out, _ = run(capsys, config, *verb, "--to", tmp_path)
+    assert status == 1
+    named = {line.split("  ")[0] for line in out.splitlines()[1:20]}
+    assert {name.split()[-1] for name in named} & set("abc")
+    assert (tmp_path / "phases.svg").exists()
+    status, out, _ = run(capsys, config, *verb, "--json")
+    told = json.loads(out)
+    assert told["steps"] == {"DA-5a": "ok"}
+    assert {each["phase"] for each in told["documents"][0]["elements"]} <= set("abc")
+    assert told["documents"][0]["violations"]
+    assert all(each["value_pct"] > each["limit_pct"] for each in told["unbalances"])
+
+
 def test_the_plan_is_told_and_drawn(config: Path, capsys: Told, tmp_path: Path) -> None:
     status, out, _ = run(capsys, config, "dso", "plan", *ON_DAY, "--to", tmp_path)
     assert status == 1
