@@ -1,43 +1,25 @@
-"""Anchoring the log's head on the ledger, in the order that survives a crash at any line.
+"""Anchoring the log's head on the ledger: which order follows; how, says `ledger.chain.orders`.
 
-```
- head of the log ──► order ──► prepared ──► kept (journal) ──► sent ──► final ──► kept ──► told
-                       ▲                                                            │
-                       └──────────── one order at a time, the next covers all ◄─────┘
-```
-
-Nothing is sent that the journal does not hold. After a crash the same code asks the ledger
-again, with the attempts that the journal holds. When the ledger was away for hours, all windows
-that waited are covered by the next order.
+When the ledger was away for hours, all windows that waited are covered by the next order.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from gateway.bell import Bell
-from gateway.ports import Anchor, Ledger, WindowJournal, WindowLog
-from ledger.chain.values import (
-    Attempt,
-    Final,
-    Head,
-    Order,
-    Prepared,
-    RegistryRoot,
-    Submission,
-    Waiting,
-)
+from gateway.ports import Ledger, WindowJournal, WindowLog
+from ledger.chain.orders import Carrier, known_submission, need_own, next_submission
+from ledger.chain.values import Final, Order, RegistryRoot, Step, Submission, Waiting
 from ledger.codec import decode_window_entry
 from ledger.contract import log_id
-from ledger.errors import InvariantBroken, Refused, Unavailable
+from ledger.errors import Refused, Unavailable
 from ledger.facts.clock import Clock
-from ledger.facts.segment import NO_HASH
 from ledger.facts.segment import Head as LogHead
 from ledger.patience import Patience
 
 _DEAR_WINDOWS = 2**19 - 1
 _LONGEST_WAIT_S = 5.0
-_OVERTAKEN = {"sequence", "not_grown"}
 
 log = logging.getLogger("gateway")
 
@@ -60,10 +42,10 @@ class Anchorer:
         longest_pause_s: float = 30.0,
     ) -> None:
         self._journal = journal
+        self._carrier = Carrier(journal, ledger, clock, self._told)
         self._log = log_
         self._ledger = ledger
         self._log_id = log_id(origin)
-        self._clock = clock
         self._published = published
         self._bell = bell
         self._anchored = anchored
@@ -92,7 +74,7 @@ class Anchorer:
                 case _:
                     pass
 
-    async def advance(self) -> Prepared | Waiting | Final | None:
+    async def advance(self) -> Step | None:
         """Take one step; None if there is nothing to anchor.
 
         Raises:
@@ -102,54 +84,12 @@ class Anchorer:
         """
         return await asyncio.to_thread(self._advance)
 
-    def _advance(self) -> Prepared | Waiting | Final | None:
-        anchor = self._journal.anchor_under_way()
-        if anchor is not None:
-            return self._continue(anchor)
-        order = self._next_order()
-        return None if order is None else self._take(None, order, ())
+    def _advance(self) -> Step | None:
+        return self._carrier.advance(self._next_order)
 
-    def _continue(self, anchor: Anchor) -> Prepared | Waiting | Final:
-        try:
-            return self._take(anchor.number, anchor.order, anchor.attempts)
-        except Refused as refused:
-            if refused.reason in _OVERTAKEN:
-                log.warning(
-                    "gateway.anchor_void",
-                    extra={"anchor": anchor.number, "reason": refused.reason},
-                )
-                self._journal.void_anchor(anchor.number)
-            raise
-
-    def _take(
-        self, number: int | None, order: Order, attempts: Sequence[Attempt]
-    ) -> Prepared | Waiting | Final:
-        nonce = self._journal.next_nonce()
-        if nonce is None:
-            nonce = self._ledger.account_nonce()
-        step = self._ledger.advance(order, attempts, next_nonce=nonce, now_ms=self._clock.now_ms())
-        match step:
-            case Prepared(attempt):
-                # Only what is on our disk may ever be seen on the ledger.
-                if number is None:
-                    self._journal.begin_anchor(order, attempt)
-                else:
-                    self._journal.keep_attempt(number, attempt)
-            case Final():
-                self._end(number, order, step)
-            case Waiting():
-                pass
-        return step
-
-    def _end(self, number: int | None, order: Order, final: Final) -> None:
-        part = b""
-        if isinstance(order, Submission):
-            part = self._ledger.chain_part(final.tx_hash) or b""
-            if not part:
-                log.warning("gateway.no_chain_part", extra={"tx": final.tx_hash.hex()})
-        else:
+    def _told(self, order: Order, final: Final) -> None:
+        if isinstance(order, RegistryRoot):
             self._registry_root = order.root
-        self._journal.end_anchor(number, order, final, part)
         log.info("gateway.anchored", extra={**_named(order), "gas": final.gas_used})
         self._anchored()
 
@@ -161,32 +101,15 @@ class Anchorer:
         if self._journal.anchored_size() == size and self._registry_root is not None:
             return self._registry_order(size)
         head = self._ledger.head(self._log_id)
-        self._check(head, size)
+        need_own(head, size, self._log.root)
         if head.sequence and self._journal.anchored_size() < head.size:
-            return self._known_to_ledger(head)
+            return known_submission(self._log_id, head)
         if size > head.size:
             if waits_for_next(size):
                 return None
             proof = self._log.consistency(head.size, size) if head.size else []
-            return Submission(
-                log_id=self._log_id, sequence=head.sequence + 1, root=root, size=size,
-                meta=NO_HASH, proof=tuple(proof),
-            )  # fmt: skip
+            return next_submission(self._log_id, head, size=size, root=root, proof=proof)
         return self._registry_order(size)
-
-    def _check(self, head: Head, size: int) -> None:
-        if head.size > size or (head.size and self._log.root(head.size) != head.root):
-            raise InvariantBroken(
-                f"the ledger holds a head of {head.size} windows that is not of this log of {size}",
-                remedy="restore the log and the journal, or name a new origin; never go on",
-            )
-
-    def _known_to_ledger(self, head: Head) -> Submission:
-        """Return the order that led to the ledger's head, which the journal does not know."""
-        return Submission(
-            log_id=self._log_id, sequence=head.sequence, root=head.root, size=head.size,
-            meta=NO_HASH, proof=(),
-        )  # fmt: skip
 
     def _registry_order(self, size: int) -> RegistryRoot | None:
         wanted = decode_window_entry(self._log.entry(size - 1)).registry_root

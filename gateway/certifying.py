@@ -14,8 +14,8 @@ import logging
 
 from gateway.bell import Bell
 from gateway.errors import OtherWindow
-from gateway.ports import Anchor, Central, RegistryJournal, WindowJournal
-from ledger.chain.values import Submission
+from gateway.ports import Central, RegistryJournal, WindowJournal
+from ledger.chain.values import Anchor, Submission
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import InvariantBroken, Refused, Unavailable
 from ledger.patience import Patience

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ledger.chain.settings import ChainConfig
 from ledger.facts.clock import ClockSettings
 from ledger.facts.segment import slots_per_window
 from ledger.tls import Tls
@@ -52,27 +53,6 @@ class CentralConfig:
         is_url = self.url.startswith(("http://", "https://"))
         _need(is_url, f"url must start with http:// or https://, not {self.url!r}")
         _need(self.batch >= 1, "batch must be at least 1")
-        _need(self.timeout_s > 0, "timeout_s must be above 0")
-
-
-@dataclass(frozen=True, slots=True)
-class ChainConfig:
-    """The ledger; without `urls` windows are closed and logged, and nothing is anchored."""
-
-    urls: tuple[str, ...] = ()
-    chain_id: int = 2742
-    contract: str | None = None
-    account_file: Path | None = None
-    confirmations: int = 1
-    bump_after_s: int = 60
-    max_fee_gwei: int = 500
-    timeout_s: float = 10.0
-    longest_pause_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        """Refuse chains without a number and finality without a block."""
-        _need(self.chain_id >= 1, "chain_id must be at least 1")
-        _need(self.confirmations >= 1, "confirmations must be at least 1")
         _need(self.timeout_s > 0, "timeout_s must be above 0")
 
 

@@ -58,18 +58,10 @@ def connect_ledger(config: GatewayConfig) -> Ledger:
     from ledger.chain.account import Account  # noqa: PLC0415
     from ledger.chain.client import AnchorLedger  # noqa: PLC0415
 
-    chain = config.chain
     need_ledger(config)
-    return AnchorLedger.connect(
-        chain.urls,
-        contract=contract_of(config),
-        account=Account.load(config.chain_account_file),
-        chain_id=chain.chain_id,
-        confirmations=chain.confirmations,
-        bump_after_ms=chain.bump_after_s * 1000,
-        max_fee_ceiling_wei=chain.max_fee_gwei * 10**9,
-        timeout_s=chain.timeout_s,
-    )
+    contract = contract_of(config)
+    account = Account.load(config.chain_account_file)
+    return AnchorLedger.named(config.chain, contract=contract, account=account)
 
 
 def need_ledger(config: GatewayConfig) -> None:

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from ledger.chain.values import (
+    Anchor,
     Attempt,
     Final,
     Head,
@@ -232,18 +233,6 @@ class StagedWindow:
     entry: bytes
     closed_ms: int
     members: tuple[tuple[int, tuple[bytes, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
-    """An order to the ledger that is under way or done; `chain_part` is None until it is final."""
-
-    number: int
-    order: Order
-    attempts: tuple[Attempt, ...]
-    is_final: bool = False
-    chain_part: bytes | None = None
-    gas: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)

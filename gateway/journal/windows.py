@@ -6,12 +6,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from gateway.journal.store import Store
-from gateway.ports import Anchor, Member, StagedWindow
-from ledger import codec
-from ledger.chain.values import Attempt, Final, Order, RegistryRoot, Submission
+from gateway.ports import Member, StagedWindow
+from ledger.chain.orders import decode_order, encode_order
+from ledger.chain.values import Anchor, Attempt, Final, Order, RegistryRoot, Submission
 from ledger.errors import InvariantBroken, Rejected
-
-_SUBMISSION, _REGISTRY_ROOT = 1, 2
 
 
 class WindowJournal:
@@ -264,7 +262,7 @@ def _insert_anchor(connection: sqlite3.Connection, order: Order) -> int:
         raise InvariantBroken("an anchor is under way already")
     size = order.size if isinstance(order, Submission) else None
     kept = connection.execute(
-        "INSERT INTO anchors (body, size) VALUES (?, ?)", (_encode_order(order), size)
+        "INSERT INTO anchors (body, size) VALUES (?, ?)", (encode_order(order), size)
     )
     if kept.lastrowid is None:
         raise InvariantBroken("the anchor got no number")
@@ -290,7 +288,7 @@ def _anchors(connection: sqlite3.Connection, which: str) -> list[Anchor]:
     return [
         Anchor(
             number=number,
-            order=_decode_order(body),
+            order=decode_order(body),
             attempts=_attempts(connection, number),
             is_final=bool(is_final),
             chain_part=chain_part,
@@ -317,27 +315,3 @@ def _attempts(connection: sqlite3.Connection, number: int) -> tuple[Attempt, ...
         )
         for tx_hash, raw, nonce, max_fee, priority_fee, prepared_ms in rows
     )
-
-
-def _encode_order(order: Order) -> bytes:
-    match order:
-        case Submission():
-            return codec.encode(
-                [_SUBMISSION, order.log_id, order.sequence, order.root, order.size, order.meta,
-                 list(order.proof)]
-            )  # fmt: skip
-        case RegistryRoot():
-            return codec.encode([_REGISTRY_ROOT, order.log_id, order.root])
-
-
-def _decode_order(body: bytes) -> Order:
-    match codec.decode(body):
-        case [1, bytes(log_id), int(sequence), bytes(root), int(size), bytes(meta), [*proof]]:
-            return Submission(
-                log_id=log_id, sequence=sequence, root=root, size=size, meta=meta,
-                proof=tuple(proof),
-            )  # fmt: skip
-        case [2, bytes(log_id), bytes(root)]:
-            return RegistryRoot(log_id=log_id, root=root)
-        case _:
-            raise InvariantBroken("the journal holds an order of no known kind")

@@ -17,6 +17,7 @@ from ledger.chain.endpoint import endpoint
 from ledger.chain.evidence import chain_part
 from ledger.chain.fees import FeePolicy
 from ledger.chain.node import HASH_BYTES, Node
+from ledger.chain.settings import ChainConfig
 from ledger.chain.values import Attempt, Head, Order, Step
 from ledger.chain.writing import Writer
 from ledger.contract import anchor
@@ -95,6 +96,24 @@ class AnchorLedger:
                 fees=FeePolicy(ceiling_wei=max_fee_ceiling_wei),
             )
         return cls(nodes, contract=address, chain_id=chain_id, writer=writer)
+
+    @classmethod
+    def named(cls, settings: ChainConfig, *, contract: str, account: Account) -> Self:
+        """Return the ledger that a configuration names; it need not be up.
+
+        Raises:
+            Rejected: as `connect`.
+        """
+        return cls.connect(
+            settings.urls,
+            contract=contract,
+            account=account,
+            chain_id=settings.chain_id,
+            confirmations=settings.confirmations,
+            bump_after_ms=settings.bump_after_s * 1000,
+            max_fee_ceiling_wei=settings.max_fee_gwei * 10**9,
+            timeout_s=settings.timeout_s,
+        )
 
     def close(self) -> None:
         """Let go of all nodes."""

@@ -55,6 +55,18 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """An order to the ledger that is under way or done; `chain_part` is None until it is final."""
+
+    number: int
+    order: Order
+    attempts: tuple[Attempt, ...]
+    is_final: bool = False
+    chain_part: bytes | None = None
+    gas: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The head of a log as the contract holds it; sequence and size 0: nothing anchored yet."""
 

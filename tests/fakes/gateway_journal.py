@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from gateway.errors import JournalBlocked
 from gateway.ports import (
-    Anchor,
     Equivocation,
     Examined,
     Lane,
@@ -20,7 +19,7 @@ from gateway.ports import (
     SplitView,
     StagedWindow,
 )
-from ledger.chain.values import Attempt, Final, Order, RegistryRoot, Submission
+from ledger.chain.values import Anchor, Attempt, Final, Order, RegistryRoot, Submission
 from ledger.codec import decode_registration, encode_registration
 from ledger.errors import InvariantBroken, Rejected
 from ledger.facts.registry import Registration

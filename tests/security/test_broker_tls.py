@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import BrokerConfig, CentralConfig, ChainConfig, GatewayConfig
+from gateway.config import BrokerConfig, CentralConfig, GatewayConfig
 from gateway.enrolling import Enrolment
 from gateway.journal import Journal
 from gateway.mqtt import MqttUplink
+from ledger.chain.settings import ChainConfig
 from ledger.configuration import written
 from ledger.errors import CertiflexError, Refused, Unavailable
 from ledger.facts import topics

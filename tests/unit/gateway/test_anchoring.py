@@ -196,7 +196,7 @@ async def test_a_chain_without_proofs_anchors_all_the_same(
     rig.close()
     await rig.settled()
     assert rig.journal.uncertified_anchors()[0].chain_part == b""
-    assert "gateway.no_chain_part" in [one.getMessage() for one in caplog.records]
+    assert "chain.no_chain_part" in [one.getMessage() for one in caplog.records]
 
 
 async def test_it_waits_for_a_ledger_that_is_away_and_goes_on() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import CentralConfig, ChainConfig, GatewayConfig
+from gateway.config import CentralConfig, GatewayConfig
 from gateway.opening import (
     connect_ledger,
     contract_of,
@@ -14,6 +14,7 @@ from gateway.opening import (
     token_of,
 )
 from ledger.chain.account import Account
+from ledger.chain.settings import ChainConfig
 from ledger.errors import Rejected
 from ledger.signing import SigningKey
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import BrokerConfig, CentralConfig, ChainConfig, GatewayConfig
+from gateway.config import BrokerConfig, CentralConfig, GatewayConfig
 from gateway.preparing import check, deploy_contract, prepare
+from ledger.chain.settings import ChainConfig
 from ledger.errors import Rejected, Unavailable
 from ledger.signing import SigningKey
 from tests.fakes.gateway_central import FakeCentral

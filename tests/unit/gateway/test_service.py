@@ -10,11 +10,12 @@ import pytest
 from paho.mqtt import publish
 
 from gateway import service
-from gateway.config import BrokerConfig, CentralConfig, ChainConfig, GatewayConfig, HealthConfig
+from gateway.config import BrokerConfig, CentralConfig, GatewayConfig, HealthConfig
 from gateway.errors import JournalTaken
 from gateway.journal import Journal, take_alone
 from gateway.service import serve
 from ledger.chain.account import Account
+from ledger.chain.settings import ChainConfig
 from ledger.codec import decode_registration
 from ledger.errors import Rejected
 from ledger.facts.clock import SystemClock

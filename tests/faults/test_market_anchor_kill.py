@@ -1,0 +1,117 @@
+"""Killed after each call to journal or ledger, so before the next: each head is anchored once.
+
+On the embedded chain and on a node not written here.
+"""
+
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from central.config import CentralConfig
+from central.documents.encoding import sign
+from central.scd.documents import checked
+from central.scd.documents_entries import SealReason
+from central.service import Central, opened
+from ledger.checkpoint import verify_checkpoint
+from ledger.configuration import load
+from ledger.contract import log_id
+from ledger.receipts import anchored_event
+from ledger.signing import SigningKey
+from tests.chains import LedgerChain
+from tests.documents import BASELINE
+from tests.servers import Anvil
+
+ROOT = Path(__file__).parents[2]
+ORIGIN = "certiflex.test/market"
+SENDER = SigningKey.generate("EdDSA")
+
+
+@dataclass
+class Bench:
+    """A configuration with a ledger, and how many documents are stored."""
+
+    file: Path
+    chain: LedgerChain
+    count: int = 0
+
+    def sealed(self, central: Central) -> None:
+        """Store two documents and seal the log over them."""
+        for _ in range(2):
+            self.count += 1
+            made = replace(BASELINE, mrid=f"{self.count:08}-0000-0000-0000-000000000000")
+            central.documents.commit_documents([checked(sign(made, SENDER))[0]], 7)
+        central.market_log().seal(SealReason.GATE_CLOSURE, "day-ahead x")
+
+    def opened(self) -> CentralConfig:
+        return load(CentralConfig, self.file, program="central").value
+
+    def anchored(self, point: int) -> subprocess.CompletedProcess[str]:
+        """Let a process anchor, to the end or to its death."""
+        command = [sys.executable, "-m", "tests.faults.market_anchorer"]
+        command += [str(self.file), str(point)]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path, ledger_chain: LedgerChain) -> Bench:
+    contract = ledger_chain.deployed(log_id(ORIGIN))
+    SigningKey.generate("EdDSA").save(tmp_path / "log.key")
+    account = tmp_path / "account.key"
+    account.write_text(Anvil.ACCOUNT_KEY)
+    account.chmod(0o600)
+    file = tmp_path / "central.toml"
+    gateway_key = SigningKey.generate("EdDSA").public.encode().hex()
+    file.write_text(
+        f'origin = "certiflex.test/rome"\nlog_key = "{gateway_key}"\n'
+        '[store]\nevidence = "evidence.db"\nseries = "series"\n'
+        f'[market_log]\norigin = "{ORIGIN}"\nkey_file = "log.key"\n'
+        f'[chain]\nurls = ["{ledger_chain.url}"]\nchain_id = {ledger_chain.chain_id}\n'
+        f'contract = "{contract}"\naccount_file = "account.key"\n'
+    )
+    made = Bench(file, ledger_chain)
+    with opened(made.opened(), create=True) as central:
+        made.sealed(central)
+    return made
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_every_call_each_head_is_anchored_once(bench: Bench) -> None:
+    untouched = bench.anchored(10_000)
+    assert untouched.returncode == 0, untouched.stderr
+    calls = int(untouched.stdout)
+    assert calls >= 5
+    ledger, rounds = bench.chain.ledger(), 1
+    nonce = ledger.account_nonce()
+    for point in range(1, calls + 1):
+        with opened(bench.opened()) as central:
+            bench.sealed(central)
+        died = bench.anchored(point)
+        assert died.returncode == -signal.SIGKILL, died.stderr
+        with opened(bench.opened()) as central, central.anchorer() as anchorer:
+            anchorer._pending_s = 0.02
+            assert anchorer.settle(give_up_s=30) == bench.count
+        rounds += 1
+        head = ledger.head(log_id(ORIGIN))
+        assert (head.sequence, head.size) == (rounds, bench.count), "BROKE_ONCE"
+    assert ledger.account_nonce() == nonce + rounds - 1, "nothing was sent twice"
+    judge(bench)
+
+
+def judge(bench: Bench) -> None:
+    """Check that what is kept of the newest head is what a verifier finds on the ledger."""
+    with opened(bench.opened()) as central:
+        log, anchored = central.market_log(), central.anchors.anchored()
+        assert anchored is not None
+        assert anchored.chain_part is not None
+        event = anchored_event(anchored.chain_part)
+        seal = log.latest()
+        assert seal is not None
+        told = verify_checkpoint(seal.note, log.key.public)
+        assert (event.size, event.root) == (told.size, told.root) == (seal.size, seal.root)
+        assert event.log_id == log_id(ORIGIN)
