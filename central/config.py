@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from central.scd.quarters import Tolerance
+from ledger.chain.settings import ChainConfig
 from ledger.errors import Rejected
 from ledger.facts.clock import ClockSettings
 from ledger.signing import SigningKey, VerifyingKey
@@ -175,6 +176,7 @@ class CentralConfig:
     alerts: AlertsConfig = AlertsConfig()
     dso: DsoConfig = DsoConfig()
     market_log: MarketLogConfig | None = None
+    chain: ChainConfig | None = None
     parties: tuple[PartyConfig, ...] = ()
 
     def __post_init__(self) -> None:
@@ -183,6 +185,7 @@ class CentralConfig:
         self.verifying_key()
         own = self.market_log.origin if self.market_log else ""
         _need(own != self.origin, "market_log.origin must differ from origin, the gateway's log")
+        _need_whole(self.chain, self.market_log)
         names = [party.id for party in self.parties]
         _need(len(set(names)) == len(names), "parties names one twice")
 
@@ -222,6 +225,15 @@ class CentralConfig:
                 reason="no_market_log",
             )
         return self.market_log
+
+
+def _need_whole(chain: ChainConfig | None, market_log: MarketLogConfig | None) -> None:
+    """Refuse a ledger that nothing could be written to, and one that nothing is written to."""
+    if chain is not None:
+        _need(bool(chain.urls), "chain.urls names no node")
+        _need(bool(chain.contract), "chain.contract is missing")
+        _need(chain.account_file is not None, "chain.account_file is missing")
+        _need(market_log is not None, "chain is there and market_log is not: nothing to anchor")
 
 
 def _own_key(party: PartyConfig, file: Path) -> SigningKey:

@@ -19,6 +19,8 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     told = "where the private key is, or is to be"
     key.add_argument("--file", type=Path, required=True, metavar="FILE", help=told)
     subcommand(own, "status", "show the newest checkpoint, and what it was made at", _status)
+    now = subcommand(own, "anchor", "anchor what is sealed, and wait until it is final", _anchor)
+    now.add_argument("--wait", type=float, default=60.0, metavar="SECONDS", help="at most so long")
 
 
 def _key(arguments: argparse.Namespace) -> int:
@@ -40,15 +42,30 @@ def _key(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     with opened(load(CentralConfig, arguments.config, program="central").value) as central:
-        seal = central.market_log().latest()
+        seal, anchored = central.market_log().latest(), central.anchors.anchored()
+    size = anchored.size if anchored else 0
     if arguments.json:
         told = seal and {
             "size": seal.size, "root": seal.root.hex(), "reason": seal.reason.value,
             "session": seal.session, "sealed_ms": seal.sealed_ms,
         }  # fmt: skip
-        show({"seal": told}, "market-log-status")
+        show({"seal": told, "anchored_size": size}, "market-log-status")
     elif seal is None:
         print("nothing is sealed yet")
     else:
-        print(f"{seal.note}\n{seal.reason} of {seal.session}")
+        print(f"{seal.note}\n{seal.reason} of {seal.session}; {size} of {seal.size} anchored")
+    return Exit.OK
+
+
+def _anchor(arguments: argparse.Namespace) -> int:
+    loaded = load(CentralConfig, arguments.config, program="central").value
+    with opened(loaded) as central, central.anchorer() as anchorer:
+        if not arguments.dry_run:
+            anchorer.settle(give_up_s=arguments.wait)
+        anchored = central.anchors.anchored()
+    size = anchored.size if anchored else 0
+    if arguments.json:
+        show({"anchored_size": size}, "market-log-anchor")
+    else:
+        print(f"{size} anchored")
     return Exit.OK

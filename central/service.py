@@ -1,11 +1,11 @@
-"""Puts the Shared Customer Database together, and runs it: API and sealing in one process."""
+"""Puts the Shared Customer Database together, and runs it: all of its tasks in one process."""
 
 import asyncio
 import logging
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
@@ -13,6 +13,7 @@ import uvicorn
 from central.api.app import application
 from central.api.services import Directory, Services
 from central.config import CentralConfig
+from central.scd.anchors_store import SqliteAnchors
 from central.scd.database import Database
 from central.scd.documents_alerts import AlertDelivery, Webhook
 from central.scd.documents_desk import DocumentDesk
@@ -28,6 +29,8 @@ from central.scd.proofs import Prover
 from central.scd.sealing import Sealer
 from central.scd.series import Series
 from central.scd.tokens import TokenStore
+from central.sessions.anchoring import SealAnchorer
+from central.sessions.opening import opened_anchorer
 from ledger.checkpoint import checkpoint_key
 from ledger.errors import Rejected, Unavailable
 from ledger.facts.clock import Clock
@@ -82,6 +85,19 @@ class Central:
         named = self.config.need_market_log()
         key = checkpoint_key(named.key_file)
         return MarketLog(SqliteMarketLog(self.database), named.origin, key, self.clock)
+
+    @property
+    def anchors(self) -> SqliteAnchors:
+        """Return what is written down of the market log's way to the ledger."""
+        return SqliteAnchors(self.database)
+
+    def anchorer(self) -> AbstractContextManager[SealAnchorer]:
+        """Return what anchors the market log; entering it opens the ledger, leaving closes it.
+
+        Raises:
+            Rejected: no market log is named, or as `central.sessions.opening.opened_anchorer`.
+        """
+        return opened_anchorer(self.config.chain, self.market_log(), self.anchors, self.clock)
 
     def delivery(self) -> AlertDelivery | None:
         """Return what sends alerts, if somebody is to have them.
@@ -151,11 +167,22 @@ async def run(central: Central) -> None:
 
 
 async def serve(central: Central, stop: asyncio.Event) -> None:
-    """Serve the API, seal what is over and deliver alerts, until told to stop.
+    """Serve the API, seal what is over, deliver alerts and anchor, until told to stop.
 
     Raises:
-        Rejected: the address cannot be listened on, or the alerts' secret cannot be read.
+        Rejected: the address cannot be listened on, or the alerts' secret, the market log's key
+            or the ledger's account cannot be read.
     """
+    if central.config.chain is None:
+        if central.config.market_log is not None:
+            log.warning("central.market_log_not_anchored", extra={"missing": "chain"})
+        await _serve(central, stop, None)
+        return
+    with central.anchorer() as anchorer:
+        await _serve(central, stop, anchorer)
+
+
+async def _serve(central: Central, stop: asyncio.Event, anchorer: SealAnchorer | None) -> None:
     delivery = central.delivery()
     api = central.config.api
     listening = _bound(api.host, api.port)
@@ -171,6 +198,8 @@ async def serve(central: Central, stop: asyncio.Event) -> None:
         tasks = [group.create_task(_seal(central)), group.create_task(_stopped(server, stop))]
         if delivery is not None:
             tasks.append(group.create_task(delivery.run()))
+        if anchorer is not None:
+            tasks.append(group.create_task(anchorer.run()))
         await server.serve(sockets=[listening])
         for task in tasks:
             task.cancel()

@@ -44,6 +44,15 @@ class Seal:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchored:
+    """The head that is final on the ledger; `chain_part` is None if its node could not tell it."""
+
+    size: int
+    chain_part: bytes | None
+    gas: int
+
+
+@dataclass(frozen=True, slots=True)
 class Logged:
     """Where a document stands in the log, and the bytes of its entry."""
 

@@ -10,7 +10,7 @@ from central.scd.documents import (
     Scope,
     StoredDocument,
 )
-from central.scd.documents_entries import Logged, Seal
+from central.scd.documents_entries import Anchored, Logged, Seal
 from central.scd.sessions import SessionRow
 from central.scd.stored import (
     LATEST,
@@ -29,6 +29,7 @@ from central.scd.stored import (
     Tally,
     Watermark,
 )
+from ledger.chain.orders import OrderJournal
 
 Members = Sequence[tuple[int, Sequence[bytes]]]
 """The nodes present in a window, each with the hashes of its segment headers."""
@@ -302,4 +303,15 @@ class MarketLogStore(Protocol):
 
     def latest_seal(self, most: int | None = None) -> Seal | None:
         """Return the seal over the most entries, at most so many; the newest of equals."""
+        ...
+
+
+class AnchorStore(OrderJournal, Protocol):
+    """The orders that anchor the market log, as `OrderJournal`; several processes may work on it.
+
+    Whichever takes a step finds what the others have written down.
+    """
+
+    def anchored(self) -> Anchored | None:
+        """Return the largest head that is final on the ledger."""
         ...

@@ -42,7 +42,7 @@ _DERIVED = (
 )
 _CARRIED = (
     "token", "token_pod", "disclosure", "document", "document_pod", "document_key", "delivery",
-    "session_row", "market_entry", "market_seal",
+    "session_row", "market_entry", "market_seal", "market_anchor", "market_attempt",
 )  # fmt: skip
 _PAGE = 1_000
 _SEGMENTS = {ArrivalKind.SEGMENT, ArrivalKind.CONFLICT}

@@ -310,3 +310,28 @@ market_seal = Table(
     Index("market_seal_by_size", "size", "place"),
     Index("market_seal_by_session", "session", "place"),
 )
+
+market_anchor = Table(
+    "market_anchor",
+    metadata,
+    Column("number", _BIG, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    _big("size"),
+    _small("state"),
+    Column("chain_part", LargeBinary, nullable=True),
+    _big("gas"),
+    Index("market_anchor_by_state", "state", "size"),
+)
+
+market_attempt = Table(
+    "market_attempt",
+    metadata,
+    _big("number"),
+    Column("tx_hash", LargeBinary(32), nullable=False),
+    _big("nonce"),
+    Column("raw", LargeBinary, nullable=False),
+    Column("max_fee_wei", Text, nullable=False),
+    Column("priority_fee_wei", Text, nullable=False),
+    _big("prepared_ms"),
+    PrimaryKeyConstraint("number", "tx_hash"),
+)

@@ -50,6 +50,10 @@ def test_paths_count_from_the_file(tmp_path: Path) -> None:
         ('[market_log]\norigin = "o"\nkey_file = "k"', "must differ from origin"),
         ('[market_log]\norigin = "a b"\nkey_file = "k"', "a name without spaces"),
         ('[market_log]\norigin = "a"', "key_file: is missing"),
+        ("[chain]\nurls = []", "names no node"),
+        ('[chain]\nurls = ["http://a"]', "chain.contract is missing"),
+        ('[chain]\nurls = ["http://a"]\ncontract = "0x"', "account_file is missing"),
+        ('[chain]\nurls = ["http://a"]\ncontract = "0x"\naccount_file = "k"', "nothing to anchor"),
     ],
 )
 def test_each_fault_is_named(tmp_path: Path, text: str, told: str) -> None:

@@ -61,10 +61,15 @@ def test_what_was_sealed_last_is_told(file: Path, capsys: Told) -> None:
     with opened(load(CentralConfig, file, program="central").value) as central:
         seal = central.market_log().seal(SealReason.GATE_CLOSURE, "day-ahead x")
     assert main(["log", "status", "-c", str(file)]) == 0
-    assert capsys.readouterr().out == f"{seal.note}\ngate_closure of day-ahead x\n"
+    assert capsys.readouterr().out == f"{seal.note}\ngate_closure of day-ahead x; 0 of 0 anchored\n"
     assert main(["log", "status", "-c", str(file), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["seal"]
-    assert (told["size"], told["root"]) == (0, seal.root.hex())
+    told = json.loads(capsys.readouterr().out)
+    assert (told["seal"]["root"], told["anchored_size"]) == (seal.root.hex(), 0)
+
+
+def test_without_a_ledger_nothing_is_anchored_and_that_is_told(file: Path, capsys: Told) -> None:
+    assert main(["log", "anchor", "-c", str(file)]) == 2
+    assert "kept, and not anchored" in capsys.readouterr().err
 
 
 def test_without_a_market_log_nothing_is_certified(file: Path, capsys: Told) -> None:

@@ -1,4 +1,4 @@
-"""The log of market documents: its entries, its seals, and how they reach the ledger."""
+"""The log of market documents: its entries, and the seals over them."""
 
 import sqlalchemy as sa
 from alembic import op
