@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from central.documents.header import Direction
 from central.documents.offer import Acceptance, FlexOffer, OfferedQuarter
@@ -24,7 +23,8 @@ class Cells:
     Args:
         offer: position in the book, shape (cells).
         start_ms: the quarter-hour, shape (cells).
-        node: the name of the grid node of each.
+        names: of grid nodes.
+        node: position of each cell's in `names`, shape (cells).
         sign: 1 for UP, -1 for DOWN, shape (cells).
         least_w, most_w: what can be taken of it, if any, shape (cells).
         cell: of each column, ascending, shape (columns).
@@ -34,7 +34,8 @@ class Cells:
 
     offer: Integers
     start_ms: Integers
-    node: tuple[str, ...]
+    names: tuple[str, ...]
+    node: Integers
     sign: Floats
     least_w: Floats
     most_w: Floats
@@ -71,16 +72,20 @@ class Cells:
             for position, offer in enumerate(offers)
             for quarter in offer.quarters
         }
+        names = tuple(sorted({nodes[offer.pod.code] for offer in offers}))
+        numbered = {name: place for place, name in enumerate(names)}
+        place_of = [numbered[nodes[offer.pod.code]] for offer in offers]
         columns = [(place, *step) for place, (*_, steps) in enumerate(found) for step in steps]
         table = np.array(columns, dtype=np.float64).reshape(-1, 3)
         return cls(
             offer=np.array([position for _, position, _ in found], dtype=np.int64),
             start_ms=np.array([start_ms for start_ms, *_ in found], dtype=np.int64),
-            node=tuple(nodes[offers[position].pod.code] for _, position, _ in found),
+            names=names,
+            node=np.array([place_of[position] for _, position, _ in found], dtype=np.int64),
             sign=np.array(
                 [1.0 if offers[at].direction is Direction.UP else -1.0 for _, at, _ in found]
             ),
-            least_w=np.array([max(1, least[at, ms]) for ms, at, _ in found], dtype=np.float64),
+            least_w=np.array([least[at, ms] for ms, at, _ in found], dtype=np.float64),
             most_w=np.array([sum(w for w, _ in steps) for *_, steps in found], dtype=np.float64),
             cell=table[:, 0].astype(np.int64),
             width_w=table[:, 1],
@@ -90,21 +95,6 @@ class Cells:
     def __len__(self) -> int:
         """Return the number of cells."""
         return len(self.offer)
-
-    def some(self, chosen: NDArray[np.bool_]) -> "Cells":
-        """Return some of the cells, in the same order."""
-        places = np.cumsum(chosen) - 1
-        columns = chosen[self.cell]
-        return Cells(
-            self.offer[chosen], self.start_ms[chosen],
-            tuple(name for name, kept in zip(self.node, chosen, strict=True) if kept),
-            self.sign[chosen], self.least_w[chosen], self.most_w[chosen],
-            places[self.cell[columns]], self.width_w[columns], self.price_ueur_per_mwh[columns],
-        )  # fmt: skip
-
-    def by_cell(self, columns_w: Floats) -> Floats:
-        """Return what is taken of each cell, from what is taken of each column [W]."""
-        return np.bincount(self.cell, weights=columns_w, minlength=len(self)).astype(np.float64)
 
     def mean_price(self, taken_w: Floats) -> Floats:
         """Return the mean price of what is taken of each cell, cheapest first [µEUR/MWh]."""

@@ -27,7 +27,7 @@ from central.market.cells import Ceilings, Cells
 from central.market.demand import Demand, effects
 from central.market.limits import Booleans, Floats, Limits, grid_limits, volumes
 from central.market.reserve import reserve_need_w
-from central.market.rules import Pricing, Rules
+from central.market.rules import Pricing, ReserveRule, Rules
 from central.market.solving import cheapest
 
 _FULL_PERMILLE = 1_000
@@ -253,11 +253,14 @@ class _Floor:
         """Return what reserve must be able to bring to each limit [W]."""
         requests = self.book.of_buyer(Buyer.DSO)
         need_w = np.zeros(len(self.limits.rows))
+        if self.rules.reserve is ReserveRule.NONE:
+            return need_w
+        by_quarter = _by_quarter(firm)
         for place, row in enumerate(self.limits.rows):
             parts = [
                 (effect * power_w, self.book.delivered.get(self.book.offers[at].pod.code, 1.0))
-                for (at, ms), power_w in firm.items()
-                if ms == row.start_ms and (effect := self._effect(self.limits, place, at)) > 0
+                for at, power_w in by_quarter.get(row.start_ms, ())
+                if (effect := self._effect(self.limits, place, at)) > 0
             ]
             contributions_w, delivered = np.array(parts, dtype=np.float64).reshape(-1, 2).T
             target = max(requests[at].reliability_permille for at in row.requests)
@@ -270,9 +273,7 @@ class _Floor:
     def _brought_w(self, limits: Limits, taken: Mapping[Place, int]) -> Floats:
         """Return what takes bring to each row [W]."""
         brought_w = np.zeros(len(limits.rows))
-        by_quarter: dict[int, list[tuple[int, int]]] = {}
-        for (at, ms), power_w in taken.items():
-            by_quarter.setdefault(ms, []).append((at, power_w))
+        by_quarter = _by_quarter(taken)
         for place, row in enumerate(limits.rows):
             brought_w[place] = sum(
                 self._effect(limits, place, at) * power_w
@@ -341,6 +342,14 @@ class _Asked:
         """Return which request of the book a take serves."""
         found = self.open.get((zone, direction, start_ms)) or self.any_of[zone, direction]
         return found[0]
+
+
+def _by_quarter(taken: Mapping[Place, int]) -> dict[int, list[tuple[int, int]]]:
+    """Return offer and watts of what is taken, by quarter-hour."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for (at, ms), power_w in taken.items():
+        found.setdefault(ms, []).append((at, power_w))
+    return found
 
 
 def _lies_in(book: Book, start_ms: int) -> bool:

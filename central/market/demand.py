@@ -57,8 +57,8 @@ def effects(limits: Limits, cells: Cells, start_ms: int, inside: Booleans) -> Fl
         inside: which cells, shape (cells).
     """
     rows = np.flatnonzero(limits.start_ms == start_ms)
-    names = [name for name, kept in zip(cells.node, inside, strict=True) if kept]
-    at = np.array([limits.nodes.get(name, -1) for name in names], dtype=np.int64)
+    column = np.array([limits.nodes.get(name, -1) for name in cells.names], dtype=np.int64)
+    at = column[cells.node[inside]]
     known = at >= 0
     found = np.zeros((len(rows), len(at)))
     found[:, known] = limits.up[np.ix_(rows, at[known])] * cells.sign[inside][known]

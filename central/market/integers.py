@@ -173,7 +173,7 @@ class _Whole:
                     self._between(cell, taken)
 
     def _between(self, cell: int, taken: int) -> None:
-        least = float(self.cells.least_w[cell]) / _W_PER_UNIT
+        least = max(1.0, float(self.cells.least_w[cell])) / _W_PER_UNIT
         most = float(self.cells.most_w[cell]) / _W_PER_UNIT
         self.model.row({**self.power[cell], taken: -most}, high=0.0)
         self.model.row({**self.power[cell], taken: -least}, low=0.0)

@@ -126,7 +126,7 @@ def _linear(effect: Floats, price: Floats, width_w: Floats, need_w: Floats, cap:
 
 def _by_rank(x_w: Floats, cells: Cells, columns: Integers, local: Integers) -> Floats:
     """Return the same, those first that came first where place and price are the same."""
-    groups: dict[tuple[str, float, float], list[int]] = {}
+    groups: dict[tuple[int, float, float], list[int]] = {}
     for at, column in enumerate(columns):
         cell = cells.cell[column]
         key = cells.node[cell], cells.sign[cell], cells.price_ueur_per_mwh[column]
