@@ -26,11 +26,10 @@ from central.market.book import Book
 from central.market.cells import Ceilings, Cells
 from central.market.demand import Demand, effects
 from central.market.limits import Booleans, Floats, Limits, grid_limits, volumes
-from central.market.reserve import reserve_need_w
-from central.market.rules import Pricing, ReserveRule, Rules
+from central.market.reserve import Firm, reserve_w
+from central.market.rules import Pricing, Rules
 from central.market.solving import cheapest
 
-_FULL_PERMILLE = 1_000
 _MISSING_W = 1e-2
 
 
@@ -133,7 +132,7 @@ class _Floor:
     def clear(self) -> Clearing:
         """Go through the three stages."""
         firm = self._stage(Buyer.DSO, AwardKind.FIRM, [self._grid_part(self.limits.need_w)])
-        self._stage(Buyer.DSO, AwardKind.RESERVE, [self._grid_part(self._reserve_w(firm))])
+        self._stage(Buyer.DSO, AwardKind.RESERVE, [self._grid_part(self.limits.need_w)])
         room_w = np.maximum(self._brought_w(self.limits, firm) - self.limits.need_w, 0.0)
         volume = self.volumes, self.volumes.need_w, self.volumes.cap_ueur_per_mwh
         kept = self.limits, -room_w, np.full(len(self.limits.rows), np.inf)
@@ -160,7 +159,11 @@ class _Floor:
         cells = self._cells(asked)
         if not len(cells):
             return {}
-        wanted_w = cheapest(cells, self.book.offers, Demand.of(cells, parts), self.sold)
+        if kind is AwardKind.RESERVE:
+            firm = Firm(self.book, self.limits, self.sold, cells)
+            wanted_w = reserve_w(firm, self.rules.reserve)
+        else:
+            wanted_w = cheapest(cells, self.book.offers, Demand.of(cells, parts), self.sold)
         taken_w = self._whole_w(cells, wanted_w, parts)
         made = list(self._made(cells, taken_w, parts[0][0], asked, kind))
         self.takes += self._cleared(made) if self.rules.pricing is Pricing.PAY_AS_CLEARED else made
@@ -248,27 +251,6 @@ class _Floor:
 
     def _grid_part(self, need_w: Floats) -> tuple[Limits, Floats, Floats]:
         return self.limits, need_w, self.limits.cap_ueur_per_mwh
-
-    def _reserve_w(self, firm: Mapping[Place, int]) -> Floats:
-        """Return what reserve must be able to bring to each limit [W]."""
-        requests = self.book.of_buyer(Buyer.DSO)
-        need_w = np.zeros(len(self.limits.rows))
-        if self.rules.reserve is ReserveRule.NONE:
-            return need_w
-        by_quarter = _by_quarter(firm)
-        for place, row in enumerate(self.limits.rows):
-            parts = [
-                (effect * power_w, self.book.delivered.get(self.book.offers[at].pod.code, 1.0))
-                for at, power_w in by_quarter.get(row.start_ms, ())
-                if (effect := self._effect(self.limits, place, at)) > 0
-            ]
-            contributions_w, delivered = np.array(parts, dtype=np.float64).reshape(-1, 2).T
-            target = max(requests[at].reliability_permille for at in row.requests)
-            need_w[place] = reserve_need_w(
-                self.rules.reserve, float(self.limits.need_w[place]), contributions_w, delivered,
-                target / _FULL_PERMILLE,
-            )  # fmt: skip
-        return need_w
 
     def _brought_w(self, limits: Limits, taken: Mapping[Place, int]) -> Floats:
         """Return what takes bring to each row [W]."""

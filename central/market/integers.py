@@ -206,6 +206,14 @@ class _Whole:
 
     def _ties(self) -> None:
         already = {at for at, _ in self.sold.taken_w}
+        self._groups(already)
+        self._links(already)
+        for offer, bought_at in self.is_bought.items():
+            if offer not in already and not self._is_block(offer):
+                own = {taken: -1.0 for (at, _), taken in self.is_taken.items() if at == offer}
+                self.model.row({bought_at: 1.0, **own}, high=0.0)
+
+    def _groups(self, already: set[int]) -> None:
         for members in groups_of(self.offers).values():
             bought = [self.is_bought[at] for at in members if at in self.is_bought]
             others = already & set(members)
@@ -214,16 +222,17 @@ class _Whole:
                     self.model.row({self.is_bought[at]: 1.0}, high=0.0)
             if len(bought) > 1:
                 self.model.row(dict.fromkeys(bought, 1.0), high=1.0)
+
+    def _links(self, already: set[int]) -> None:
+        """Tie linked offers to one that could be taken too; if it is not coupled yet, later."""
+        there = set(self.cells.offer.tolist())
         for child, parent in parents_of(self.offers).items():
             if child in self.is_bought and parent not in already:
                 terms = {self.is_bought[child]: 1.0}
                 if parent in self.is_bought:
                     terms[self.is_bought[parent]] = -1.0
-                self.model.row(terms, high=0.0)
-        for offer, bought_at in self.is_bought.items():
-            if offer not in already and not self._is_block(offer):
-                own = {taken: -1.0 for (at, _), taken in self.is_taken.items() if at == offer}
-                self.model.row({bought_at: 1.0, **own}, high=0.0)
+                if parent in self.is_bought or parent not in there:
+                    self.model.row(terms, high=0.0)
 
     def _times(self) -> None:
         for offer in sorted(self.coupled.offers):

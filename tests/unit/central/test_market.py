@@ -140,10 +140,10 @@ def test_reserve_by_history_asks_more_of_those_who_deliver_less() -> None:
     rules = Rules(reserve=ReserveRule.DELIVERY_HISTORY)
     offers = [offer(0, 100), offer(3, 110), offer(6, 120)]
     need = line_request({0: 1_000})
-    sure = cleared(offers, need, rules=rules)
+    sure = cleared(offers, need, rules=rules, delivered={"IT002E00000000": 0.9})
     assert taken(sure, AwardKind.RESERVE) == {}
-    unsure = cleared(offers, need, rules=rules, delivered={"IT002E00000000": 0.9})
-    assert 0 < sum(taken(unsure, AwardKind.RESERVE).values()) < 1_000
+    unsure = cleared(offers, need, rules=rules, delivered={"IT002E00000000": 0.8})
+    assert taken(unsure, AwardKind.RESERVE) == {(3, 0): 1_000}
 
 
 def test_pay_as_cleared_pays_what_the_dearest_was_worth() -> None:

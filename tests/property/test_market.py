@@ -1,0 +1,377 @@
+"""On any market: nothing cheaper would do, nobody is sold twice, no limit pays for another."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from central.documents.elements import Bound
+from central.documents.encoding import encode
+from central.documents.header import Buyer, Direction
+from central.documents.offer import Acceptance, FlexOffer
+from central.documents.outcome import Award, AwardKind
+from central.documents.request import FlexRequest
+from central.market.rules import Pricing, ReserveRule, Rules
+from tests.exhaustive import bid_ueur_w_per_mwh, least_cost_ueur_w_per_mwh
+from tests.markets import (
+    EUR,
+    KW,
+    Drawn,
+    book,
+    curve,
+    drawn,
+    mrid,
+    need_of_tso,
+    offer,
+    request,
+    start_ms,
+)
+from tests.outcomes import (
+    FIRM,
+    asked_ueur_w_per_mwh,
+    market,
+    outcome_of,
+    relief_nano,
+    taken_w,
+    unmet_w,
+    wanted_nano,
+)
+
+# ---------------------------------------------------------------------------------------------
+# What the exact optimum is
+# ---------------------------------------------------------------------------------------------
+
+
+@st.composite
+def small_markets(draw: st.DrawFn) -> tuple[tuple[FlexOffer, ...], dict[int, str], list[int]]:
+    """Draw four offers with everything an offer can say, and the need of two quarters."""
+    made: list[FlexOffer] = []
+    nodes: dict[int, str] = {}
+    # Where offers are linked, nobody is taken by a single watt so that another can be.
+    is_linked = draw(st.booleans())
+    for k in range(1, draw(st.integers(1, 4)) + 1):
+        nodes[k] = draw(st.sampled_from(["N1", "N2"]))
+        unit = 1 if nodes[k] == "N1" else 2
+        is_block = draw(st.booleans())
+        height = draw(st.integers(1, 3)) * unit
+        heights = [height, height if is_block else draw(st.integers(1, 3)) * unit]
+        first = draw(st.sampled_from([(0, 1), (0,), (1,)]))
+        least = draw(st.integers(int(is_linked), min(heights[q] for q in first) // unit)) * unit
+        other: dict[str, Any] = {
+            "acceptance": Acceptance.BLOCK if is_block else Acceptance.PER_QUARTER,
+            "exclusive_group": draw(st.sampled_from([None, None, "G"])),
+            "linked_to": mrid(draw(st.integers(1, k - 1))) if k > 1 and is_linked else None,
+        }
+        one = draw(st.integers(1, k)) if k > 1 else k
+        nodes[one] = nodes.get(one, nodes[k])
+        if nodes[one] != nodes[k]:
+            one = k
+        plain = offer(
+            k, {q: heights[q] for q in first}, draw(st.integers(1, 9)) * 10.0, least_kw=least,
+            of=one, quarters=2, **other,
+        )  # fmt: skip
+        if not is_block and draw(st.booleans()):
+            plain = replace(plain, quarters=tuple(_steeper(each, unit) for each in plain.quarters))
+        made.append(plain)
+    return tuple(made), nodes, draw(st.lists(st.integers(1, 6), min_size=2, max_size=2))
+
+
+def _steeper(quarter: Any, unit: int) -> Any:  # noqa: ANN401 -- an offered quarter
+    """Return a quarter whose every effective kilowatt costs 7 EUR/MWh more than the last."""
+    price = quarter.steps[0].price_ueur_per_mwh // EUR
+    ends = range(unit, quarter.maximum_w // KW + 1, unit)
+    return replace(quarter, steps=curve(*((kw, price + 7 * at) for at, kw in enumerate(ends))))
+
+
+@settings(max_examples=100, deadline=None)
+@given(small_markets(), st.sampled_from([110, 200]))
+def test_nothing_that_can_be_tried_costs_less(
+    made: tuple[tuple[FlexOffer, ...], dict[int, str], list[int]], cap_eur: int
+) -> None:
+    offers, nodes, need_kw = made
+    step_w = {
+        each.mrid: (1 if nodes[int(each.pod.code[6:14])] == "N1" else 2) * KW for each in offers
+    }
+    asked = request(
+        10**6, {(0, q): kw for q, kw in enumerate(need_kw)}, [{"N1": 1.0, "N2": 0.5}],
+        quarters=2, most_eur_per_mwh=cap_eur,
+    )  # fmt: skip
+    of = book(offers, [asked], nodes, quarters=2)
+    told = outcome_of(of)
+    paid = asked_ueur_w_per_mwh(of, told) + sum(unmet_w(told).values()) * cap_eur * EUR
+    least = least_cost_ueur_w_per_mwh(offers, step_w, need_kw, cap_eur * EUR)
+    # A watt for rounding in each quarter of each offer, at no more than the cap.
+    assert least <= paid + 1
+    assert paid <= least + 2 * len(offers) * cap_eur * EUR
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 12), st.floats(0.05, 1.2))
+def test_one_limit_is_met_in_the_order_of_price_over_effectiveness(
+    seed: int, count: int, steps: int, share: float
+) -> None:
+    made = drawn(seed, offers=count, quarters=1, steps=steps, share=share)
+    of = market(made, 1)
+    told = outcome_of(of)
+    (asked,) = made.requests
+    cap = asked.maximum_price_ueur_per_mwh
+    effect = dict(zip(asked.nodes, asked.sensitivities[0].p_nano_per_w, strict=True))
+    merit: list[tuple[Fraction, int, int]] = []
+    for each in of.offers:
+        from_w, nano = 0, effect.get(of.nodes[each.pod.code], 0)
+        for step in each.quarters[0].steps:
+            if nano > 0:
+                per_effect = Fraction(step.price_ueur_per_mwh * 1_000_000, nano)
+                merit.append((per_effect, (step.up_to_w - from_w) * nano, nano))
+            from_w = step.up_to_w
+    left = max(wanted_nano(asked).values(), default=0)
+    least = Fraction(0)
+    for per_effect, most_nano, _ in sorted(merit):
+        if per_effect < cap and left > 0:
+            done = min(left, most_nano)
+            least += Fraction(done, 1_000_000) * per_effect
+            left -= done
+    least += Fraction(left, 1_000_000) * cap
+    paid = asked_ueur_w_per_mwh(of, told) + sum(unmet_w(told).values()) * cap
+    assert abs(paid - least) <= 2 * cap
+
+
+# ---------------------------------------------------------------------------------------------
+# What holds of every outcome
+# ---------------------------------------------------------------------------------------------
+
+MARKETS = st.builds(
+    drawn,
+    st.integers(0, 10_000),
+    offers=st.integers(1, 30),
+    quarters=st.just(3),
+    elements=st.integers(1, 4),
+    nodes=st.just(5),
+    steps=st.integers(1, 3),
+    share=st.floats(0.05, 1.3),
+)
+RULES = st.builds(Rules, pricing=st.sampled_from(Pricing), reserve=st.sampled_from(ReserveRule))
+
+
+@settings(max_examples=40, deadline=None)
+@given(MARKETS, RULES)
+def test_volumes_and_money_are_conserved(made: Drawn, rules: Rules) -> None:
+    of = market(made, 3)
+    told = outcome_of(of, rules)
+    offers = {each.mrid: each for each in of.offers}
+    for (name, ms), power_w in taken_w(told).items():
+        (quarter,) = (each for each in offers[name].quarters if each.start_ms == ms)
+        assert quarter.minimum_w <= power_w <= quarter.maximum_w
+    for award in told.awards:
+        bought = offers[award.offer.mrid]
+        assert (award.pod, award.direction) == (bought.pod, bought.direction)
+        for sale in award.quarters:
+            (told_of,) = (each for each in bought.quarters if each.start_ms == sale.start_ms)
+            bid = Fraction(bid_ueur_w_per_mwh(told_of, sale.power_w), sale.power_w)
+            assert sale.price_ueur_per_mwh >= bid - 1
+            if rules.pricing is Pricing.PAY_AS_BID:
+                assert sale.price_ueur_per_mwh <= bid + 1
+            assert sale.price_ueur_per_mwh <= rules.price_cap_ueur_per_mwh
+    named = {award.offer.mrid for award in told.awards} | {
+        each.offer.mrid for each in told.not_taken
+    }
+    assert named == set(offers), "every offer is told what became of it"
+    reasons = [each.because for each in told.awards]
+    reasons += [each.because for each in told.not_taken]
+    assert all([*reasons, *(each.because for each in told.unmet)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(MARKETS)
+def test_no_need_is_delivered_too_little_but_what_is_told_as_unmet(made: Drawn) -> None:
+    of = market(made, 3)
+    told = outcome_of(of)
+    (asked,) = made.requests
+    relief, missing_w = relief_nano(of, told, asked), unmet_w(told)
+    for (place, ms), wanted in wanted_nano(asked).items():
+        assert relief[place, ms] + missing_w[ms] * 1_000_000 >= wanted
+
+
+@settings(max_examples=40, deadline=None)
+@given(MARKETS)
+def test_never_a_dearer_offer_while_a_cheaper_one_at_the_same_node_fits(made: Drawn) -> None:
+    of = market(made, 3)
+    power_w = taken_w(outcome_of(of))
+    for ms in (start_ms(q) for q in range(3)):
+        dearest: dict[str, int] = {}
+        cheapest: dict[str, int] = {}
+        for each in of.offers:
+            (quarter,) = (one for one in each.quarters if one.start_ms == ms)
+            node, taken = of.nodes[each.pod.code], power_w.get((each.mrid, ms), 0)
+            from_w = 0
+            for step in quarter.steps:
+                price = step.price_ueur_per_mwh
+                if taken > from_w + 1:
+                    dearest[node] = max(dearest.get(node, price), price)
+                if taken < step.up_to_w - 1:
+                    cheapest[node] = min(cheapest.get(node, price), price)
+                from_w = step.up_to_w
+        for node, price in dearest.items():
+            assert price <= cheapest.get(node, price)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MARKETS, RULES, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_changes_no_byte(made: Drawn, rules: Rules, order: Any) -> None:  # noqa: ANN401
+    offers, requests = (
+        list(made.offers),
+        [*made.requests, need_of_tso(10**6 + 1, {0: 5}, quarters=3)],
+    )
+    one = encode(outcome_of(book(offers, requests, made.nodes, quarters=3), rules))
+    stale = [replace(offers[0], revision=1)]
+    offers[0] = replace(offers[0], revision=2)
+    newest = encode(outcome_of(book(offers, requests, made.nodes, quarters=3), rules))
+    order.shuffle(offers)
+    order.shuffle(requests)
+    both = [*offers, *stale] if order.random() < 0.5 else [*stale, *offers]
+    assert encode(outcome_of(book(both, requests, made.nodes, quarters=3), rules)) == newest
+    assert (one == newest) == (mrid(1).encode() not in one)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MARKETS, st.sampled_from([10, 1_000]))
+def test_scaling_units_changes_nothing(made: Drawn, factor: int) -> None:
+    """Ten times the grid, ten times the volumes; ten times the prices, the same volumes."""
+    of = market(made, 3)
+    told = taken_w(outcome_of(of))
+    big = taken_w(outcome_of(book(
+        [larger(each, factor) for each in of.offers],
+        [wanting_more(each, factor) for each in of.requests], made.nodes, quarters=3,
+    )))  # fmt: skip
+    for key in {*told, *big}:
+        assert abs(told.get(key, 0) * factor - big.get(key, 0)) <= 2 * factor
+    dear = taken_w(outcome_of(book(
+        [dearer(each, factor) for each in of.offers],
+        [replace(each, maximum_price_ueur_per_mwh=each.maximum_price_ueur_per_mwh * factor)
+         for each in of.requests], made.nodes, quarters=3,
+    ), replace(FIRM, price_cap_ueur_per_mwh=FIRM.price_cap_ueur_per_mwh * factor)))  # fmt: skip
+    assert dear == told
+
+
+def larger(one: FlexOffer, factor: int) -> FlexOffer:
+    return replace(one, quarters=tuple(
+        replace(each, minimum_w=each.minimum_w * factor, steps=tuple(
+            replace(step, up_to_w=step.up_to_w * factor) for step in each.steps
+        )) for each in one.quarters
+    ))  # fmt: skip
+
+
+def dearer(one: FlexOffer, factor: int) -> FlexOffer:
+    return replace(one, quarters=tuple(
+        replace(each, steps=tuple(
+            replace(step, price_ueur_per_mwh=step.price_ueur_per_mwh * factor)
+            for step in each.steps
+        )) for each in one.quarters
+    ))  # fmt: skip
+
+
+def wanting_more(one: FlexRequest, factor: int) -> FlexRequest:
+    return replace(
+        one,
+        quarters=tuple(replace(each, power_w=each.power_w * factor) for each in one.quarters),
+        violations=tuple(
+            replace(each, excess_milli=each.excess_milli * factor) for each in one.violations
+        ),
+    )
+
+
+@st.composite
+def two_ways(draw: st.DrawFn) -> tuple[list[FlexOffer], list[FlexRequest], dict[int, str]]:
+    """Draw offers UP and DOWN, some of one POD, for two limits that pull apart, and a TSO."""
+    nodes = {k: draw(st.sampled_from(["N0", "N1", "N2"])) for k in range(1, 9)}
+    offers = [
+        offer(
+            number, {q: draw(st.integers(1, 20)) for q in range(2)},
+            draw(st.integers(1, 30)) * 10.0, of=draw(st.integers(1, 8)), quarters=2,
+            direction=draw(st.sampled_from(Direction)),
+            least_kw=draw(st.sampled_from([0, 0, 1])),
+        )
+        for number in range(11, 11 + draw(st.integers(1, 10)))
+    ]  # fmt: skip
+    effects = [
+        {name: draw(st.integers(-10, 10)) / 10 for name in ("N0", "N1", "N2")} for _ in range(2)
+    ]
+    effects[0]["N0"] = 1.0
+    asked = request(
+        10**6, {(0, q): draw(st.integers(1, 30)) for q in range(2)}, effects,
+        bounds=(Bound.LINE, Bound.OVERVOLTAGE), quarters=2, watched=[(1, 0), (1, 1)],
+    )  # fmt: skip
+    wider = need_of_tso(
+        10**6 + 1, {q: draw(st.integers(1, 60)) for q in range(2)}, quarters=2,
+        direction=draw(st.sampled_from(Direction)), most_eur_per_mwh=400.0,
+    )  # fmt: skip
+    return offers, [asked, wider], nodes
+
+
+@settings(max_examples=60, deadline=None)
+@given(two_ways(), st.sampled_from(ReserveRule))
+def test_no_pod_is_sold_twice_in_a_quarter(
+    made: tuple[list[FlexOffer], list[FlexRequest], dict[int, str]], reserve: ReserveRule
+) -> None:
+    offers, requests, nodes = made
+    told = outcome_of(book(offers, requests, nodes, quarters=2), Rules(reserve=reserve))
+    sold: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for award in told.awards:
+        for quarter in award.quarters:
+            sold[award.pod.code, quarter.start_ms].add(award.offer.mrid)
+    assert all(len(names) == 1 for names in sold.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(two_ways())
+def test_the_tso_never_harms_a_limit_of_the_dso(
+    made: tuple[list[FlexOffer], list[FlexRequest], dict[int, str]],
+) -> None:
+    offers, (asked, wider), nodes = made
+    alone_of = book(offers, [asked], nodes, quarters=2)
+    both_of = book(offers, [asked, wider], nodes, quarters=2)
+    alone, both = outcome_of(alone_of), outcome_of(both_of)
+    assert [each for each in both.awards if each.buyer is Buyer.DSO] == list(alone.awards)
+    assert unmet_w(both, asked) == unmet_w(alone)
+    relief, before = relief_nano(both_of, both, asked), relief_nano(alone_of, alone, asked)
+    for key, wanted in wanted_nano(asked).items():
+        assert relief[key] >= min(wanted, before[key])
+
+
+NEED = request(10**6, {(0, 0): 10}, [{"N1": 1.0}])
+
+
+def probabilities(awards: Sequence[Award], shares: Mapping[str, float], need_w: int) -> float:
+    """Return how likely awards of one quarter deliver a need together, all or nothing each."""
+    reached = {0: 1.0}
+    for award in awards:
+        share, power_w = shares[award.pod.code], award.quarters[0].power_w
+        after: dict[int, float] = defaultdict(float)
+        for sum_w, likely in reached.items():
+            after[sum_w] += likely * (1 - share)
+            after[sum_w + power_w] += likely * share
+        reached = after
+    return sum(likely for sum_w, likely in reached.items() if sum_w >= need_w)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 8), st.sampled_from([0.5, 0.8, 0.95, 1.0])),
+                min_size=4, max_size=9))  # fmt: skip
+def test_reserve_by_history_is_enough_and_not_more(made: list[tuple[int, float]]) -> None:
+    offers = [offer(k, {0: kw}, 10.0 * k) for k, (kw, _) in enumerate(made, 1)]
+    shares = {k: share for k, (_, share) in enumerate(made, 1)}
+    of = book(offers, [NEED], delivered=shares)
+    told = outcome_of(of, Rules(reserve=ReserveRule.DELIVERY_HISTORY))
+    if told.unmet:
+        return
+    reached = probabilities(told.awards, of.delivered, 10_000)
+    spare = [each for each in told.awards if each.kind is AwardKind.RESERVE]
+    if len(told.awards) < len(offers):
+        assert reached >= 0.9 - 1e-9
+    for less in spare:
+        rest = [each for each in told.awards if each is not less]
+        assert probabilities(rest, of.delivered, 10_000) < 0.9 or len(spare) > 1
