@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ from central.config import CentralConfig, DsoConfig
 from central.documents.configuration import GridConfiguration
 from central.documents.header import Horizon
 from central.documents.measurement import FieldMeasurements
+from central.dso.estimation.estimate import Estimate
 from central.dso.grid.model import Grid
 from central.dso.powerflow import AS_BUILT, Setting
-from central.dso.telling.incoming import heard
+from central.dso.telling.incoming import Heard, heard
 from central.dsos.files import keep, many
 from central.dsos.screen import progress_of
 from central.service import Central, opened
@@ -66,38 +67,76 @@ def outcome_of(arguments: argparse.Namespace) -> tuple[Outcome, Desk]:
     carry_out = _carrying_out(arguments.to, config) if sending else lambda _: None
     progress = progress_of(arguments)
     with at_desk(arguments) as (desk, central):
-        outages = bool(getattr(arguments, "outages", False))
         if not arguments.hours:
             day = day_asked(arguments, central)
-            return dso_day_ahead(
-                desk, day, outages=outages, progress=progress, carry_out=carry_out
-            ), desk
+            return dso_day_ahead(desk, day, progress=progress, carry_out=carry_out), desk
         now_ms = central.clock.now_ms()
-        field, setting = _seen(arguments, central, now_ms), _standing(config, desk.grid)
+        field, setting = _field(arguments, central, now_ms), _standing(config, desk.grid)
         metered = newest_readings(desk.grid, central.evidence, central.services().inquiry, now_ms)
         return dso_real_time(
-            desk, now_ms, field, metered,
-            setting=setting, outages=outages, progress=progress, carry_out=carry_out,
-        ), desk  # fmt: skip
+            desk, now_ms, field, metered, setting=setting, progress=progress, carry_out=carry_out
+        ), desk
 
 
-def work_of(arguments: argparse.Namespace, desk: Desk, central: Central) -> DsoWork:
-    """Return the DSO's work of the time asked for, of which nothing is done yet."""
-    progress = progress_of(arguments)
+@dataclass(frozen=True)
+class Located:
+    """The rows before own means: what is expected, and of the next hours what the field showed.
+
+    Args:
+        desk: of the DSO.
+        work: of which the forecast is made; an assessment is not.
+        steps: rows that an assessment ends.
+        seen, estimate: None for the day after.
+    """
+
+    desk: Desk
+    work: DsoWork
+    steps: tuple[str, ...]
+    seen: Heard | None = None
+    estimate: Estimate | None = None
+
+
+def located(arguments: argparse.Namespace) -> Located:
+    """Return what an assessment of the time asked for begins with.
+
+    Raises:
+        Rejected: there is no past to forecast from, or a measurement that cannot be one.
+        Unavailable: SCADA does not say how the network is run.
+    """
+    with at_desk(arguments) as (desk, central):
+        work, seen = work_of(arguments, desk, central)
+        expected = work.expected
+        if seen is None:
+            return Located(desk, work, ("DA-3a", "DA-4a", "DA-5a"))
+        inquiry, now_ms = central.services().inquiry, central.clock.now_ms()
+        metered = newest_readings(desk.grid, central.evidence, inquiry, now_ms)
+        estimate = desk.estimate(expected, work.setting, seen, metered)
+        return Located(desk, work, ("RT-1a", "RT-2a", "RT-3a"), seen, estimate)
+
+
+def work_of(
+    arguments: argparse.Namespace, desk: Desk, central: Central
+) -> tuple[DsoWork, Heard | None]:
+    """Return the DSO's work of the time asked for, nothing of it done, and what the field says."""
+    outages, progress = bool(getattr(arguments, "outages", False)), progress_of(arguments)
     if not arguments.hours:
         day = day_asked(arguments, central)
-        forecasting = partial(desk.forecast_day, day)
-        return DsoWork(desk, str(day), Horizon.DAY_AHEAD, forecasting, progress=progress)
+        work = DsoWork(
+            desk, str(day), Horizon.DAY_AHEAD, partial(desk.forecast_day, day),
+            outages=outages, progress=progress,
+        )  # fmt: skip
+        return work, None
     now_ms = central.clock.now_ms()
-    seen = heard(desk.grid, _seen(arguments, central, now_ms), now_ms)
+    seen = heard(desk.grid, _field(arguments, central, now_ms), now_ms)
     setting = replace(_standing(central.config.dso, desk.grid), closed=seen.closed)
-    return DsoWork(
+    work = DsoWork(
         desk, str(now_ms), Horizon.REAL_TIME, partial(desk.forecast_hours, now_ms),
-        setting=setting, progress=progress,
+        setting=setting, outages=outages, progress=progress,
     )  # fmt: skip
+    return work, seen
 
 
-def _seen(arguments: argparse.Namespace, central: Central, now_ms: int) -> list[FieldMeasurements]:
+def _field(arguments: argparse.Namespace, central: Central, now_ms: int) -> list[FieldMeasurements]:
     if arguments.field:
         return many(arguments.field, FieldMeasurements)
     return field_measurements(central.documents, now_ms)

@@ -10,10 +10,12 @@ import numpy as np
 
 from central.calendar import ROME
 from central.dso.assessment import Congestion
+from central.dso.estimation.estimate import Estimate
 from central.dso.forecast.result import Forecast
 from central.dso.phases import Unbalance
 from central.dso.powerflow import Flow
 from central.dso.requesting import Need
+from central.dso.telling.incoming import Heard
 from central.sessions.desk import Desk
 from central.sessions.dso_dispatch import Dispatched
 from central.sessions.dso_validation import Validated
@@ -124,17 +126,17 @@ def unbalance_figures(unbalance: Unbalance) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tell_seen(outcome: Outcome) -> None:
+def tell_seen(seen: Heard | None, estimate: Estimate | None) -> None:
     """Print what the field showed, of the next four hours."""
-    if outcome.estimate is None or outcome.seen is None:
+    if estimate is None or seen is None:
         return
-    for liar in outcome.estimate.liars:
+    for liar in estimate.liars:
         print(f"{liar.measurement.origin} {liar.measurement.name} does not fit: "
               f"{liar.deviations:.1f} standard deviations off")  # fmt: skip
-    for told, names in (("silent", outcome.seen.silent), ("unknown", outcome.seen.strangers)):
+    for told, names in (("silent", seen.silent), ("unknown", seen.strangers)):
         if names:
             print(f"{told} sensors: {_some(names)}")
-    for note in outcome.estimate.notes:
+    for note in estimate.notes:
         print(note)
 
 

@@ -12,7 +12,7 @@ from central.documents.order import FlexOrder
 from central.documents.outcome import MarketOutcome
 from central.dso.drawing.charts import phase_voltages
 from central.dso.telling.set_points import Silence
-from central.dsos.desks import at_desk, day_asked, outcome_of, work_of
+from central.dsos.desks import at_desk, day_asked, located, outcome_of, work_of
 from central.dsos.files import draw, many, one, tell
 from central.dsos.pictures import own_means, who_can_help
 from central.dsos.screen import (
@@ -116,29 +116,28 @@ def _forecast(arguments: argparse.Namespace) -> int:
 def _assess(arguments: argparse.Namespace) -> int:
     if arguments.phases:
         return _assess_phases(arguments)
-    outcome, _ = outcome_of(arguments)
-    assessed = outcome.assessed
-    tell(arguments, "dso-assess", outcome.documents[:1], outcome.steps)
+    at = located(arguments)
+    assessed = at.work.assessed
+    tell(arguments, "dso-assess", [at.work.alert()], at.steps)
     if not arguments.json:
         tell_congestions(assessed.congestions)
         tell_cut_off(assessed.cut_off)
         tell_newton(assessed.flow)
-        tell_seen(outcome)
+        tell_seen(at.seen, at.estimate)
     return Exit.FALSE if assessed.congestions else Exit.OK
 
 
 def _assess_phases(arguments: argparse.Namespace) -> int:
-    with at_desk(arguments) as (desk, central):
-        work = work_of(arguments, desk, central)
-        assessed = desk.assess_phases(work.expected, work.setting)
-        alert = desk.alert(work.expected, assessed)
-    row = "RT-3a" if arguments.hours else "DA-5a"
+    at = located(arguments)
+    assessed = at.desk.assess_phases(at.work.expected, at.work.setting)
+    alert = at.desk.alert(at.work.expected, assessed)
     uneven = [unbalance_figures(each) for each in assessed.unbalances]
-    tell(arguments, "dso-assess-phases", [alert], [row], {"unbalances": uneven})
+    tell(arguments, "dso-assess-phases", [alert], at.steps, {"unbalances": uneven})
     if not arguments.json:
         tell_congestions(assessed.congestions)
         tell_unbalances(assessed.unbalances)
-    draw(arguments, {"phases.svg": phase_voltages(desk.grid, assessed)})
+        tell_seen(at.seen, at.estimate)
+    draw(arguments, {"phases.svg": phase_voltages(at.desk.grid, assessed)})
     return Exit.OK if assessed.holds else Exit.FALSE
 
 
@@ -169,7 +168,7 @@ def _all(arguments: argparse.Namespace) -> int:
         tell_congestions(outcome.assessed.congestions)
         tell_cut_off(outcome.assessed.cut_off)
         tell_newton(outcome.assessed.flow)
-        tell_seen(outcome)
+        tell_seen(outcome.seen, outcome.estimate)
         tell_plan(outcome)
         tell_need(desk, outcome.need)
     draw(arguments, own_means(desk, outcome) | who_can_help(desk, outcome.need))
@@ -218,7 +217,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         many(arguments.baselines, Baseline),
     )
     with at_desk(arguments) as (desk, central):
-        work, config = work_of(arguments, desk, central), central.config.dso
+        (work, _), config = work_of(arguments, desk, central), central.config.dso
         dispatched = dso_dispatch(
             desk, work.expected, work.plan.setting, called,
             silence=Silence(config.failsafe_after_s, config.failsafe_floor_w),

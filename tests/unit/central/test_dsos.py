@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,8 +14,16 @@ import pytest
 
 from central.__main__ import main
 from central.calendar import day_start_ms
+from central.config import CentralConfig
 from central.documents.encoding import to_json
-from central.documents.header import Document
+from central.documents.header import Document, Horizon
+from central.dso.expectation import solved
+from central.dso.grid.file import write_grid
+from central.dso.grid.model import Grid
+from central.dso.powerflow import AS_BUILT, PowerFlow
+from central.service import opened
+from central.sessions.opening import opened_desk
+from ledger.configuration import load
 from ledger.facts.interval import Interval
 from tests.activations import called
 from tests.desks import DAY, demo, demo_history, demo_town
@@ -44,8 +53,8 @@ def write_history(file: Path, peak_share: float) -> None:
     history = demo_history(peak_share)
     first = history.position(history.interval.end_ms) - 96 * 42
     starts = [told_at(history.start_ms + k * 900_000) for k in range(history.power_w.shape[1])]
-    with file.open("w", encoding="utf-8", newline="") as opened:
-        rows = csv.writer(opened)
+    with file.open("w", encoding="utf-8", newline="") as writing:
+        rows = csv.writer(writing)
         rows.writerow(("pod", "start", "import_wh", "export_wh"))
         for pod, power_w in zip(history.pods, history.power_w, strict=True):
             for k in range(first, len(starts)):
@@ -55,8 +64,8 @@ def write_history(file: Path, peak_share: float) -> None:
 
 def write_weather(file: Path) -> None:
     weather = demo_town().weather
-    with file.open("w", encoding="utf-8", newline="") as opened:
-        rows = csv.writer(opened)
+    with file.open("w", encoding="utf-8", newline="") as writing:
+        rows = csv.writer(writing)
         rows.writerow(("issued", "start", *weather.columns))
         for issue in weather.issues:
             for k, values in enumerate(issue.values):
@@ -117,6 +126,78 @@ def test_congestions_are_told_worst_first_and_end_with_status_one(
     assert json.loads(file.read_text(encoding="utf-8"))["ii"] == "I-10"
 
 
+def longer(by: float) -> Grid:
+    """Return the demo grid with longer lines."""
+    lines = demo().network["line"].copy()
+    for column in ("r1", "x1", "r0", "x0"):
+        lines[column] *= by
+    return replace(demo(), network={**demo().network, "line": lines})
+
+
+def longer_lines(config: Path, by: float) -> Path:
+    """Return a configuration beside another, of the same grid with longer lines."""
+    named = config.with_name(f"lines-{by}.grid.json")
+    write_grid(longer(by), named)
+    file = config.with_name(f"lines-{by}.toml")
+    file.write_text(f'{config.read_text(encoding="utf-8")}grid = "{named}"\n', encoding="utf-8")
+    return file
+
+
+def just_solvable(config: Path) -> float:
+    """Return how much longer the lines may be so that the day has a power flow, by bisection."""
+    settings = load(CentralConfig, config, program="central").value
+    with opened(settings) as central:
+        inquiry = central.services().inquiry
+        made = opened_desk(settings.dso, central.evidence, inquiry, central.clock)
+        expected = made.expected(made.forecast_day(DAY), Horizon.DAY_AHEAD).expectation
+    least, most = 1.0, 4.0
+    while most - least > 1e-4:
+        middle = (least + most) / 2
+        flow = solved(PowerFlow(longer(middle)), expected, AS_BUILT, partial=True)
+        least, most = (middle, most) if flow.solved.all() else (least, middle)
+    return least
+
+
+def test_where_there_is_no_power_flow_quarter_island_and_last_step_are_told(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    beyond = longer_lines(config, 4.0)
+    for verb in ("assess", "all"):
+        status, out, err = run(capsys, beyond, "dso", verb, *ON_DAY, "--to", tmp_path)
+        assert (status, out) == (2, "")
+        error = err.splitlines()[-1]
+        assert re.match(
+            r"error: PS-ROMA-DEMO: no power flow for quarter \d+ under p95, .* in the island of "
+            r"HV-0, .*: Newton's last step was [0-9.e+]+ pu; ",
+            error,
+        ), error
+    assert list(tmp_path.iterdir()) == [], "nothing is published for it"
+
+
+def test_where_currents_do_not_settle_newton_does_and_that_is_told(
+    config: Path, capsys: Told
+) -> None:
+    status, out, err = run(
+        capsys, longer_lines(config, just_solvable(config)), "dso", "assess", *ON_DAY
+    )
+    assert status == 1
+    assert re.search(r"^[1-9]\d* of 288 power flows by Newton", out, re.MULTILINE)
+    assert "dso.fell_back_to_newton" in err
+
+
+def test_offers_of_a_pod_that_the_grid_does_not_know_are_named(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    start_ms = day_start_ms(DAY)
+    given = called(Interval(start_ms, start_ms + 86_400_000), {"IT999E99999999": {48: 200}})
+    outcome = written(tmp_path / "outcome.json", given.outcomes)
+    offers = written(tmp_path / "offers.json", given.offers)
+    verb = ("dso", "validate", outcome, "--offers", offers)
+    status, out, err = run(capsys, config, *verb, *ON_DAY)
+    assert (status, out) == (2, "")
+    assert "IT999E99999999" in err.splitlines()[-1]
+
+
 def test_phases_are_told_drawn_and_named_in_the_alert(
     config: Path, capsys: Told, tmp_path: Path
 ) -> None:
@@ -128,7 +209,7 @@ def test_phases_are_told_drawn_and_named_in_the_alert(
     assert (tmp_path / "phases.svg").exists()
     status, out, _ = run(capsys, config, *verb, "--json")
     told = json.loads(out)
-    assert told["steps"] == {"DA-5a": "ok"}
+    assert list(told["steps"]) == ["DA-3a", "DA-4a", "DA-5a"]
     assert {each["phase"] for each in told["documents"][0]["elements"]} <= set("abc")
     assert told["documents"][0]["violations"]
     assert all(each["value_pct"] > each["limit_pct"] for each in told["unbalances"])
