@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from central.aggregator.baseline import USUAL, Baselines, Ground, Method, baselines
-from central.aggregator.devices.moving import UNLIMITED
+from central.aggregator.devices.moving import UNLIMITED, Movement
 from central.aggregator.flexibility import Movable, latest, movable
 from central.aggregator.history import History
 from central.aggregator.portfolio import Portfolio
@@ -186,7 +186,7 @@ def _offers(
         pod = found.pods[way.customer[row]]
         key = (int(way.customer[row]), way.resource.value)
         mrid = offer_mrid(session.name, pod, moved.direction, name)
-        longest = int(moved.longest[row])
+        longest_s, rest_s, call_count = _times(moved, row)
         offer = FlexOffer(
             **session.envelope(mrid).header(session.interval),
             session=session.name,
@@ -198,12 +198,27 @@ def _offers(
             quarters=tuple(_quarters(way, prices, row, session.interval.start_ms)),
             linked_to=None,
             exclusive_group=_group(session.name, pod, way) if shared[key] > 1 else None,
-            longest_s=longest * _QUARTER_S if longest < moved.power_w.shape[1] else None,
-            rest_s=int(moved.rest[row]) * _QUARTER_S or None,
-            call_count=int(moved.calls[row]) if moved.calls[row] < UNLIMITED else None,
+            longest_s=longest_s,
+            rest_s=rest_s,
+            call_count=call_count,
             rebound=_rebound(way, row),
         )
         yield offer, name
+
+
+def _times(moved: Movement, row: int) -> tuple[int | None, int | None, int | None]:
+    """Return longest activation, rest [s] and calls, where they are not said already.
+
+    A block is an activation by itself, and after the last call there is nothing to rest for.
+    """
+    if moved.in_one_piece:
+        return None, None, None
+    longest, rest, calls = (int(each[row]) for each in (moved.longest, moved.rest, moved.calls))
+    return (
+        longest * _QUARTER_S if longest < moved.power_w.shape[1] else None,
+        rest * _QUARTER_S if rest and calls > 1 else None,
+        calls if calls < UNLIMITED else None,
+    )
 
 
 def _group(session: str, pod: str, way: Movable) -> str:

@@ -25,7 +25,7 @@ PODS = 12
 DAYS = (date(2026, 6, 3), date(2026, 3, 29), date(2026, 10, 25))
 days = st.sampled_from(DAYS)
 seeds = st.integers(0, 12)
-rounds = settings(max_examples=60, deadline=None)
+rounds = settings(max_examples=40, deadline=None)
 
 
 @lru_cache(maxsize=64)

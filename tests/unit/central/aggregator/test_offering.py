@@ -98,8 +98,17 @@ def test_both_directions_of_a_device_exclude_each_other_and_alone_it_is_free() -
 
 def test_a_battery_tells_how_long_how_often_and_what_comes_back() -> None:
     up = one(made(700.0, BATTERY), Direction.UP)
-    assert (up.longest_s, up.rest_s, up.call_count) == (7_200, 14_400, 1)
+    # After the only call there is nothing to rest for.
+    assert (up.longest_s, up.rest_s, up.call_count) == (7_200, None, 1)
     assert up.rebound == Rebound(share_permille=1_000, delay_s=0, duration_s=14_400)
+
+
+def test_what_can_be_called_again_must_rest_until_all_is_back() -> None:
+    told = replace(allows(Resource.BATTERY)[0], longest_s=2_700)
+    up = one(offering(portfolio(BATTERY), history(700.0), [told], DAY), Direction.UP)
+    assert (up.longest_s, up.rest_s, up.call_count) == (2_700, 5_400, 2)
+    assert up.rebound is not None
+    assert up.rest_s == up.rebound.delay_s + up.rebound.duration_s
 
 
 def test_what_has_no_limit_of_time_tells_none() -> None:
@@ -111,7 +120,7 @@ def test_a_process_is_one_block_at_one_price() -> None:
     offer = one(made(1_400.0, PROCESS), Direction.UP)
     assert offer.acceptance is Acceptance.BLOCK
     assert [len(quarter.steps) for quarter in offer.quarters] == [1, 1]
-    assert offer.call_count == 1
+    assert (offer.longest_s, offer.rest_s, offer.call_count) == (None,) * 3
 
 
 def test_a_pause_is_all_or_nothing_and_throttling_is_not() -> None:
