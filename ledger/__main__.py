@@ -13,8 +13,9 @@ from typing import Any
 
 from ledger import codec, proving
 from ledger.command import Exit, parser, run, show, subcommand
+from ledger.documents import is_document_bundle, verify_document
 from ledger.errors import Refused, Rejected, Unavailable
-from ledger.inspecting import inspected
+from ledger.inspecting import inspected, plain
 from ledger.proving import Status, Trust, Verdict
 
 _EXITS = {
@@ -66,7 +67,9 @@ def _add_chain(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    verdict = proving.verify(_read(arguments.bundle), Trust.load(arguments.trust))
+    bundle, trust = _read(arguments.bundle), Trust.load(arguments.trust)
+    recipe = verify_document if is_document_bundle(bundle) else proving.verify
+    verdict = recipe(bundle, trust)
     if arguments.json:
         show(_as_json(verdict), "verify")
     else:
@@ -94,6 +97,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
         "held": [{"step": step.name, "found": step.found} for step in verdict.held],
         "pod": verdict.registration.pod.code if verdict.registration else None,
         "record": inspected(codec.encode_record(record))[1] if record else None,
+        "entry": plain(verdict.entry) if verdict.entry else None,
         "reading_slots": verdict.reading_slots,
         "gap_slots": verdict.gap_slots,
         "anchored_s": verdict.anchored_s,

@@ -8,6 +8,7 @@ from typing import Any
 
 from ledger import codec, proving
 from ledger.checkpoint import read_checkpoint
+from ledger.documents import decode_document_bundle
 from ledger.errors import Rejected
 from ledger.facts.pod import Pod
 from ledger.facts.record import Stamp
@@ -42,48 +43,64 @@ def _bundle(content: bytes) -> Found:
     registration = codec.decode_registration(bundle.registration)
     proved: Found
     if isinstance(bundle, proving.RecordBundle):
-        proved = {"record": _plain(codec.decode_record(bundle.record))}
+        proved = {"record": plain(codec.decode_record(bundle.record))}
     else:
         proved = {"headers": len(bundle.headers)}
     anchoring = bundle.anchoring
     tied: Found = {"anchored": anchoring is not None}
     if anchoring is not None:
-        tied["window"] = _plain(codec.decode_window_entry(anchoring.window_entry))
-        tied["checkpoint"] = _plain(read_checkpoint(anchoring.checkpoint))
+        tied["window"] = plain(codec.decode_window_entry(anchoring.window_entry))
+        tied["checkpoint"] = plain(read_checkpoint(anchoring.checkpoint))
         tied["chain_part_bytes"] = len(anchoring.chain_part or b"")
     return {
         "size_bytes": len(content),
-        "registration": _plain(registration),
+        "registration": plain(registration),
         **proved,
-        "header": _plain(header),
+        "header": plain(header),
+        **tied,
+    }
+
+
+def _document_bundle(content: bytes) -> Found:
+    bundle = decode_document_bundle(content)
+    tied: Found = {"logged": bundle.logging is not None}
+    if bundle.logging is not None:
+        tied["index"] = bundle.logging.index
+        tied["checkpoint"] = plain(read_checkpoint(bundle.logging.checkpoint))
+        tied["chain_part_bytes"] = len(bundle.logging.chain_part or b"")
+    return {
+        "size_bytes": len(content),
+        "signed_by": payload_of(bundle.signed)[0].hex(),
+        "entry": plain(codec.decode_document_entry(bundle.entry)),
         **tied,
     }
 
 
 def _segment(content: bytes) -> Found:
     segment = codec.decode_segment(content)
-    records = [_plain(codec.record_of(row)) for row in codec.read_rows(segment.records)]
+    records = [plain(codec.record_of(row)) for row in codec.read_rows(segment.records)]
     return {"header": _signed_header(segment.signed_header), "records": records}
 
 
 def _signed_header(content: bytes) -> Found:
     key_id, payload = payload_of(content)
-    header: Found = _plain(codec.decode_header(payload))
+    header: Found = plain(codec.decode_header(payload))
     return {"signed_by": key_id.hex(), **header}
 
 
 def _receipt(content: bytes) -> Found:
     key_id, payload = payload_of(content)
-    receipt: Found = _plain(codec.decode_receipt(payload))
+    receipt: Found = plain(codec.decode_receipt(payload))
     return {"signed_by": key_id.hex(), **receipt}
 
 
 def _record(content: bytes) -> Found:
     record = codec.decode_record(content)
-    return {"kind": type(record).__name__, **_plain(record)}
+    return {"kind": type(record).__name__, **plain(record)}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- walks any of our facts
+def plain(value: Any) -> Any:  # noqa: ANN401 -- walks any of our facts
+    """Return a fact as plain values, bytes in hexadecimal."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Enum):
@@ -91,9 +108,9 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 -- walks any of our facts
     if isinstance(value, Pod):
         return value.code
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if hasattr(value, "__dataclass_fields__"):
-        told = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        told = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         return told | ({"time": _time(value.time_ms)} if isinstance(value, Stamp) else {})
     return value
 
@@ -105,12 +122,14 @@ def _time(unix_ms: int) -> str:
 
 _READERS: tuple[tuple[str, Callable[[bytes], Found]], ...] = (
     ("bundle", _bundle),
+    ("document bundle", _document_bundle),
     ("segment", _segment),
     ("signed header", _signed_header),
     ("receipt", _receipt),
     ("record", _record),
-    ("header", lambda content: _plain(codec.decode_header(content))),
-    ("window entry", lambda content: _plain(codec.decode_window_entry(content))),
-    ("registration", lambda content: _plain(codec.decode_registration(content))),
-    ("checkpoint", lambda content: _plain(read_checkpoint(content.decode()))),
+    ("header", lambda content: plain(codec.decode_header(content))),
+    ("document entry", lambda content: plain(codec.decode_document_entry(content))),
+    ("window entry", lambda content: plain(codec.decode_window_entry(content))),
+    ("registration", lambda content: plain(codec.decode_registration(content))),
+    ("checkpoint", lambda content: plain(read_checkpoint(content.decode()))),
 )

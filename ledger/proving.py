@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ledger import codec, merkle
-from ledger.checkpoint import verify_checkpoint
+from ledger.checkpoint import Checkpoint, verify_checkpoint
 from ledger.configuration import load
 from ledger.contract import log_id
 from ledger.errors import Rejected
+from ledger.facts.document import DocumentEntry
 from ledger.facts.interval import SLOT_MS, Interval
 from ledger.facts.record import Record
 from ledger.facts.registry import NodeKey, Registration
@@ -91,15 +92,34 @@ class LedgerTrust:
 
 
 @dataclass(frozen=True, slots=True)
+class PartyTrust:
+    """Who signs documents of the market, and with which key: public, in hexadecimal."""
+
+    id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
-    """What a verifier takes for granted: whose log it is, its key, and the ledger's word."""
+    """What a verifier takes for granted: whose log it is, its key, and the ledger's word.
+
+    `parties` are asked about for documents of the market only.
+    """
 
     origin: str
     log_key: str
     ledger: LedgerTrust = LedgerTrust()
+    parties: tuple[PartyTrust, ...] = ()
 
     def __post_init__(self) -> None:
         self.verifying_key()
+        for party in self.parties:
+            _public_key(party.key)
+
+    def party_key(self, party: str) -> VerifyingKey | None:
+        """Return the key of a party; None if it is not known here."""
+        known = (each.key for each in self.parties if each.id == party)
+        return next(map(_public_key, known), None)
 
     def verifying_key(self) -> VerifyingKey:
         """Return the key that signs the log's checkpoints.
@@ -107,10 +127,7 @@ class Trust:
         Raises:
             ValueError: `log_key` is no public key in hexadecimal.
         """
-        try:
-            return VerifyingKey.decode(bytes.fromhex(self.log_key))
-        except Rejected as error:
-            raise ValueError(str(error)) from error
+        return _public_key(self.log_key)
 
     @classmethod
     def load(cls, path: Path) -> "Trust":
@@ -120,6 +137,13 @@ class Trust:
             Misconfigured: with every fault found.
         """
         return load(cls, path, program="trust", environ={}).value
+
+
+def _public_key(encoded: str) -> VerifyingKey:
+    try:
+        return VerifyingKey.decode(bytes.fromhex(encoded))
+    except Rejected as error:
+        raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +165,7 @@ class Verdict:
     reason: str = ""
     registration: Registration | None = None
     record: Record | None = None
+    entry: DocumentEntry | None = None
     span: Interval | None = None
     reading_slots: int = 0
     gap_slots: int = 0
@@ -167,7 +192,7 @@ def decode_bundle(encoded: bytes) -> Bundle:
         case [1, [bytes(record), bytes(salt), [*path]], bytes(header), bytes(registration),
               anchoring]:  # fmt: skip
             return RecordBundle(
-                record=record, salt=salt, segment_path=_path(path), signed_header=header,
+                record=record, salt=salt, segment_path=path_of(path), signed_header=header,
                 registration=registration, anchoring=_anchoring(anchoring),
             )  # fmt: skip
         case [1, [[*headers]], bytes(header), bytes(registration), anchoring] if all(
@@ -198,14 +223,14 @@ def verify(encoded: bytes, trust: Trust) -> Verdict:
 
     Who else: that the key belongs to the meter is the registry's word (docs/trust.md).
     """
-    return _Recipe(trust).run(encoded)
+    return _ReadingsRecipe(trust).run(encoded)
 
 
-class _CannotTellError(Exception):
+class CannotTell(Exception):
     """Something that a step needs is not there."""
 
 
-class _Recipe:
+class Recipe:
     """The steps in order; what holds is kept, so that a verdict can be followed."""
 
     def __init__(self, trust: Trust) -> None:
@@ -215,11 +240,12 @@ class _Recipe:
         self._told: dict[str, Any] = {}
 
     def run(self, encoded: bytes) -> Verdict:
+        """Return what comes of the steps."""
         try:
             self._take(encoded)
         except Rejected as failed:
             return self._verdict(Status.INVALID, str(failed))
-        except _CannotTellError as unknown:
+        except CannotTell as unknown:
             return self._verdict(Status.INDETERMINATE, str(unknown))
         self._step = ""
         return self._verdict(Status.VALID, "")
@@ -228,6 +254,48 @@ class _Recipe:
         return Verdict(
             status=status, held=tuple(self._held), step=self._step, reason=reason, **self._told
         )
+
+    def _take(self, encoded: bytes) -> None:
+        raise NotImplementedError
+
+    def _checkpoint(self, note: str) -> Checkpoint:
+        self._begin("checkpoint")
+        head = verify_checkpoint(note, self._trust.verifying_key())
+        need(head.origin == self._trust.origin, f"the checkpoint is of {head.origin}")
+        self._holds(f"size {head.size}, signed by the trusted log key")
+        return head
+
+    def _ledger(self, chain_part: bytes | None, size: int, root: bytes) -> None:
+        self._begin("ledger")
+        event = None if chain_part is None else anchored_event(chain_part)
+        if event is not None:
+            need((event.size, event.root) == (size, root), "the event is about another head")
+            need(event.log_id == log_id(self._trust.origin), "the event is another log's")
+            self._told["anchored_s"] = event.block_time_s
+        trust = self._trust.ledger
+        if f"{size} {root.hex()}" in map(_normal, trust.heads):
+            self._holds(f"head of size {size}, which you saw on the ledger")
+        elif event is None:
+            raise CannotTell("no word of the ledger yet; ask again when the window is final")
+        elif event.block_hash.hex() in map(_normal, trust.blocks):
+            ours = event.contract.hex() == _normal(trust.contract)
+            need(ours, "the event is another contract's")
+            self._holds(f"accepted in block {event.block_number}, which you saw on the ledger")
+        else:
+            raise CannotTell(
+                f"block {event.block_number} (0x{event.block_hash.hex()}) is not among those you "
+                "trust; look it up on the ledger and add it to your trust file"
+            )
+
+    def _begin(self, name: str) -> None:
+        self._step = name
+
+    def _holds(self, found: str) -> None:
+        self._held.append(Step(number=len(self._held) + 1, name=self._step, found=found))
+
+
+class _ReadingsRecipe(Recipe):
+    """The steps of `verify`."""
 
     def _take(self, encoded: bytes) -> None:
         self._begin("bundle")
@@ -239,8 +307,8 @@ class _Recipe:
         self._begin("signature")
         key, header_bytes = _opened(bundle.signed_header, registration)
         header = codec.decode_header(header_bytes)
-        _need(header.origin == self._trust.origin, f"the header is of {header.origin}")
-        _need(header.node_index == registration.node_index, "the header is another node's")
+        need(header.origin == self._trust.origin, f"the header is of {header.origin}")
+        need(header.node_index == registration.node_index, "the header is another node's")
         self._holds(f"node {header.node_index} signed {header.count} records")
 
         if isinstance(bundle, RecordBundle):
@@ -249,12 +317,12 @@ class _Recipe:
             instants = self._span(bundle, header, header_bytes)
 
         self._begin("key")
-        _need(all(map(key.is_valid_at, instants)), "the key was not valid at that time")
+        need(all(map(key.is_valid_at, instants)), "the key was not valid at that time")
         self._holds("valid at the time")
 
         self._begin("window")
         if bundle.anchoring is None:
-            raise _CannotTellError("not anchored yet; ask again in two windows")
+            raise CannotTell("not anchored yet; ask again in two windows")
         entry = self._window(bundle.anchoring, header, codec.header_hash(header_bytes))
         self._registry(bundle.anchoring, bundle.registration, registration, entry)
         size, root = self._log(bundle.anchoring, entry)
@@ -264,20 +332,20 @@ class _Recipe:
         self._begin("record")
         record = codec.decode_record(bundle.record)
         index = record.sequence - header.first_sequence
-        _need(0 <= index < header.count, f"sequence {record.sequence} is not in the segment")
+        need(0 <= index < header.count, f"sequence {record.sequence} is not in the segment")
         leaf = merkle.leaf_hash(bundle.salt + bundle.record)
         root = merkle.root_from_inclusion(leaf, index, header.count, bundle.segment_path)
-        _need(root == header.records_root, "the record is not what the node signed")
+        need(root == header.records_root, "the record is not what the node signed")
         self._told["record"] = record
         self._holds(f"record {record.sequence} of slot {record.slot}")
         return [record.time_ms]
 
     def _span(self, bundle: SpanBundle, newest: SegmentHeader, newest_bytes: bytes) -> list[int]:
         self._begin("span")
-        _need(bundle.headers[-1:] == (newest_bytes,), "the newest header is not the signed one")
+        need(bundle.headers[-1:] == (newest_bytes,), "the newest header is not the signed one")
         headers = [codec.decode_header(each) for each in bundle.headers]
         for older, newer, linked in zip(headers, headers[1:], bundle.headers, strict=False):
-            _need(_continues(older, newer, linked), f"a break before {newer.first_sequence}")
+            need(_continues(older, newer, linked), f"a break before {newer.first_sequence}")
         span = Interval(headers[0].first_slot * SLOT_MS, newest.end_slot * SLOT_MS)
         readings = sum(int.from_bytes(each.reading_slots, "little").bit_count() for each in headers)
         slots = newest.end_slot - headers[0].first_slot
@@ -291,17 +359,17 @@ class _Recipe:
         self._begin("window")
         entry = codec.decode_window_entry(anchoring.window_entry)
         window, node_index, hashes = codec.decode_window_leaf(anchoring.window_leaf)
-        _need(entry.origin == self._trust.origin, f"the window is of {entry.origin}")
-        _need(window == entry.window, "the leaf is of another window")
-        _need(node_index == header.node_index, "the leaf is another node's")
-        _need(header_hash in hashes, "the window does not hold this segment")
+        need(entry.origin == self._trust.origin, f"the window is of {entry.origin}")
+        need(window == entry.window, "the leaf is of another window")
+        need(node_index == header.node_index, "the leaf is another node's")
+        need(header_hash in hashes, "the window does not hold this segment")
         root = merkle.root_from_inclusion(
             merkle.leaf_hash(anchoring.window_leaf),
             node_index,
             entry.node_count,
             anchoring.window_path,
         )
-        _need(root == entry.root, "the leaf is not under the window's root")
+        need(root == entry.root, "the leaf is not under the window's root")
         self._holds(f"window {entry.window} of {entry.node_count} nodes")
         return entry
 
@@ -315,51 +383,25 @@ class _Recipe:
             entry.node_count,
             anchoring.registry_path,
         )
-        _need(root == entry.registry_root, "the registration is not the registry's")
+        need(root == entry.registry_root, "the registration is not the registry's")
         self._holds(f"{registration.pod} is node {registration.node_index}")
 
     def _log(self, anchoring: Anchoring, entry: WindowEntry) -> tuple[int, bytes]:
-        self._begin("checkpoint")
-        head = verify_checkpoint(anchoring.checkpoint, self._trust.verifying_key())
-        _need(head.origin == self._trust.origin, f"the checkpoint is of {head.origin}")
-        self._holds(f"size {head.size}, signed by the trusted log key")
+        head = self._checkpoint(anchoring.checkpoint)
         self._begin("log")
         leaf = merkle.leaf_hash(anchoring.window_entry)
         root = merkle.root_from_inclusion(leaf, entry.window, head.size, anchoring.log_path)
-        _need(root == head.root, "the window is not the log's entry of its number")
+        need(root == head.root, "the window is not the log's entry of its number")
         self._holds(f"entry {entry.window} of {head.size}")
         return head.size, head.root
 
-    def _ledger(self, chain_part: bytes | None, size: int, root: bytes) -> None:
-        self._begin("ledger")
-        event = None if chain_part is None else anchored_event(chain_part)
-        if event is not None:
-            _need((event.size, event.root) == (size, root), "the event is about another head")
-            _need(event.log_id == log_id(self._trust.origin), "the event is another log's")
-            self._told["anchored_s"] = event.block_time_s
-        trust = self._trust.ledger
-        if f"{size} {root.hex()}" in map(_normal, trust.heads):
-            self._holds(f"head of size {size}, which you saw on the ledger")
-        elif event is None:
-            raise _CannotTellError("no word of the ledger yet; ask again when the window is final")
-        elif event.block_hash.hex() in map(_normal, trust.blocks):
-            ours = event.contract.hex() == _normal(trust.contract)
-            _need(ours, "the event is another contract's")
-            self._holds(f"accepted in block {event.block_number}, which you saw on the ledger")
-        else:
-            raise _CannotTellError(
-                f"block {event.block_number} (0x{event.block_hash.hex()}) is not among those you "
-                "trust; look it up on the ledger and add it to your trust file"
-            )
 
-    def _begin(self, name: str) -> None:
-        self._step = name
+def need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
+    """Refuse what does not hold.
 
-    def _holds(self, found: str) -> None:
-        self._held.append(Step(number=len(self._held) + 1, name=self._step, found=found))
-
-
-def _need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
+    Raises:
+        Rejected: `does_not_hold`.
+    """
     if not holds:
         raise Rejected(otherwise, reason="does_not_hold")
 
@@ -401,15 +443,20 @@ def _anchoring(array: Any) -> Anchoring | None:  # noqa: ANN401 -- checks what i
         case [bytes(leaf), [*window_path], bytes(entry), [*registry_path], [*log_path], str(note),
               bytes() | None as chain_part]:  # fmt: skip
             return Anchoring(
-                window_leaf=leaf, window_path=_path(window_path), window_entry=entry,
-                registry_path=_path(registry_path), log_path=_path(log_path), checkpoint=note,
+                window_leaf=leaf, window_path=path_of(window_path), window_entry=entry,
+                registry_path=path_of(registry_path), log_path=path_of(log_path), checkpoint=note,
                 chain_part=chain_part,
             )  # fmt: skip
         case _:
             raise Rejected("no anchoring", reason="wrong_shape")
 
 
-def _path(hashes: Sequence[Any]) -> Path32:
+def path_of(hashes: Sequence[Any]) -> Path32:
+    """Return a Merkle path.
+
+    Raises:
+        Rejected: `wrong_shape`.
+    """
     if not all(isinstance(each, bytes) and len(each) == merkle.HASH_BYTES for each in hashes):
         raise Rejected("a path is made of hashes of 32 bytes", reason="wrong_shape")
     return tuple(hashes)

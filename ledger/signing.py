@@ -30,6 +30,7 @@ Algorithm = Literal["ES256", "EdDSA"]
 SEGMENT_CONTEXT = b"certiflex/segment/v1"
 RECEIPT_CONTEXT = b"certiflex/receipt/v1"
 ENROLMENT_CONTEXT = b"certiflex/enrolment/v1"
+DOCUMENT_CONTEXT = b"certiflex/document/v1"
 
 _ES256 = -7
 _EDDSA = -8

@@ -16,10 +16,9 @@ from central.documents.shapes import Twice, shape_of
 from ledger.codec import cbor
 from ledger.codec.nesting import need_shallow
 from ledger.errors import Rejected
-from ledger.signing import SigningKey, VerifyingKey, payload_of
+from ledger.signing import DOCUMENT_CONTEXT, SigningKey, VerifyingKey, payload_of
 
 VERSION = 1
-DOCUMENT_CONTEXT = b"certiflex/document/v1"
 MAX_DOCUMENT_BYTES = 16 << 20
 
 

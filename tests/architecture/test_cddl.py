@@ -6,6 +6,7 @@ import pytest
 from cddl_verifier import validate
 
 from ledger import codec, proving
+from ledger.documents import encode_document_bundle
 from ledger.facts.record import (
     Answer,
     Boot,
@@ -27,6 +28,8 @@ from tests.unit.ledger.codec.test_containers import (
     REGISTRATION,
     REQUEST,
 )
+from tests.unit.ledger.test_documents import PLACE, SIGNED
+from tests.unit.ledger.test_documents import bundle as document_bundle
 from tests.unit.ledger.test_proving import World, world
 
 CDDL = "\n".join(
@@ -64,6 +67,9 @@ WRITTEN = {
     "registration": codec.encode_registration(REGISTRATION),
     "enrolment": codec.encode_enrolment(REQUEST),
     "receipt": codec.encode_receipt(RECEIPT),
+    "signed-document": SIGNED[PLACE],
+    "document": payload_of(SIGNED[PLACE])[1],
+    "document-bundle": encode_document_bundle(document_bundle()),
     "chain-part": encode_chain_part(
         ChainPart(header=b"h", transaction_index=0, proof=(b"n",), log_index=0)
     ),

@@ -4,11 +4,13 @@ import pytest
 
 from ledger import codec
 from ledger.checkpoint import Checkpoint, sign_checkpoint
+from ledger.documents import encode_document_bundle
 from ledger.errors import Rejected
 from ledger.inspecting import inspected
 from ledger.signing import RECEIPT_CONTEXT, SigningKey
 from tests.segments import TestLog, TestNode
 from tests.unit.ledger.codec.test_containers import ENTRY, HEADER, RECEIPT, REGISTRATION
+from tests.unit.ledger.test_documents import bundle as document_bundle
 
 NODE = TestNode(0)
 SEGMENT = NODE.segment(boots=True)
@@ -22,6 +24,8 @@ FILES = [
     ("receipt", KEY.sign(codec.encode_receipt(RECEIPT), RECEIPT_CONTEXT)),
     ("header", codec.encode_header(HEADER)),
     ("window entry", codec.encode_window_entry(ENTRY)),
+    ("document bundle", encode_document_bundle(document_bundle())),
+    ("document entry", document_bundle().entry),
     ("registration", codec.encode_registration(REGISTRATION)),
     ("checkpoint", sign_checkpoint(Checkpoint("o", 1, bytes(32)), KEY).encode()),
 ]
@@ -47,5 +51,5 @@ def test_a_window_of_a_log_is_recognised() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"hello"])
 def test_anything_else_is_refused(content: bytes) -> None:
-    with pytest.raises(Rejected, match="none of: bundle, segment"):
+    with pytest.raises(Rejected, match="none of: bundle, document bundle, segment"):
         inspected(content)

@@ -12,8 +12,12 @@ import pytest
 
 from ledger.__main__ import main
 from ledger.command import Exit
+from ledger.documents import encode_document_bundle
 from ledger.proving import encode_bundle
+from tests.documents import OFFER
 from tests.segments import ORIGIN
+from tests.unit.ledger.test_documents import TRUST
+from tests.unit.ledger.test_documents import bundle as document_bundle
 from tests.unit.ledger.test_proving import World, world
 
 __all__ = ["world"]
@@ -71,6 +75,30 @@ def test_a_bundle_may_come_on_stdin(
 ) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(bundle.read_bytes())))
     assert main(["verify", "-", "--trust", str(trust)]) == Exit.OK
+
+
+def test_a_document_of_the_market_is_verified_by_its_own_recipe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, trusted = tmp_path / "offer.bundle", tmp_path / "market.toml"
+    file.write_bytes(encode_document_bundle(document_bundle()))
+    head, sender = TRUST.ledger.heads[0], TRUST.parties[0].key
+    known = f'[[parties]]\nid = "{OFFER.sender}"\nkey = "{sender}"\n'
+    trusted.write_text(
+        f'origin = "{TRUST.origin}"\nlog_key = "{TRUST.log_key}"\n'
+        f'[ledger]\nheads = ["{head}"]\n{known}'
+    )
+    asked = ["verify", str(file), "--trust", str(trusted)]
+    assert main([*asked, "--json"]) == Exit.OK
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["entry"]["kind"]) == ("VALID", "flex-offer")
+    trusted.write_text(trusted.read_text().replace(known, ""))
+    assert main(asked) == Exit.UNKNOWN
+    assert "under [[parties]]" in capsys.readouterr().out
+    trusted.write_text(trusted.read_text() + known)
+    file.write_bytes(file.read_bytes().replace(b"flex-offer", b"flex-order", 1))
+    assert main(asked) == Exit.FALSE
+    assert "INVALID  signature" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("missing", ["bundle", "trust"])

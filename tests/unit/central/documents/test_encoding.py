@@ -9,7 +9,6 @@ import pytest
 
 from central.documents.catalogue import KINDS
 from central.documents.encoding import (
-    DOCUMENT_CONTEXT,
     MAX_DOCUMENT_BYTES,
     decode,
     document_hash,
@@ -25,7 +24,7 @@ from central.documents.encoding import (
 from central.documents.header import Document
 from ledger.codec import cbor
 from ledger.errors import Rejected
-from ledger.signing import RECEIPT_CONTEXT, SigningKey
+from ledger.signing import DOCUMENT_CONTEXT, RECEIPT_CONTEXT, SigningKey
 from tests.documents import BASELINE, EXAMPLES, OFFER, T0
 
 KEY = SigningKey.generate("EdDSA")
