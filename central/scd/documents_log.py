@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from central.scd.documents_entries import InclusionProof, Seal, SealReason
+from central.scd.documents_entries import InclusionProof, Logged, Seal, SealReason
 from central.scd.ports import MarketLogStore
 from ledger.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
 from ledger.errors import InvariantBroken, Rejected
@@ -64,6 +64,15 @@ class MarketLog:
     def latest(self) -> Seal | None:
         """Return the seal over the most documents."""
         return self._store.latest_seal()
+
+    def sealed_at(self, size: int) -> Seal | None:
+        """Return the newest seal over exactly so many documents."""
+        seal = self._store.latest_seal(size)
+        return seal if seal is not None and seal.size == size else None
+
+    def logged(self, document_hash: bytes) -> Logged | None:
+        """Return where a document stands; None if it is in no seal yet, or belongs nowhere."""
+        return self._store.logged(document_hash)
 
     def inclusion(self, document_hash: bytes, seal: Seal | None = None) -> InclusionProof | None:
         """Return the proof that a document is under a seal, the latest by default.
