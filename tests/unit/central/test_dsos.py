@@ -1,15 +1,12 @@
 """`certiflex central dso` and `history`: what is typed, what is told, and with which status."""
 
-import csv
 import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from central.__main__ import main
@@ -28,6 +25,7 @@ from ledger.facts.interval import Interval
 from tests.activations import called
 from tests.desks import DAY, demo, demo_history, demo_town
 from tests.hil.scadas import served_scada
+from tests.importing import write_history, write_weather
 from tests.segments import TestLog
 from tests.servers import free_port
 
@@ -44,41 +42,13 @@ def _logs_as_before() -> Iterator[None]:
     root.handlers[:] = before
 
 
-def told_at(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat()
-
-
-def write_history(file: Path, peak_share: float) -> None:
-    """Write the last 38 days before the market day as somebody else would."""
-    history = demo_history(peak_share)
-    first = history.position(history.interval.end_ms) - 96 * 42
-    starts = [told_at(history.start_ms + k * 900_000) for k in range(history.power_w.shape[1])]
-    with file.open("w", encoding="utf-8", newline="") as writing:
-        rows = csv.writer(writing)
-        rows.writerow(("pod", "start", "import_wh", "export_wh"))
-        for pod, power_w in zip(history.pods, history.power_w, strict=True):
-            for k in range(first, len(starts)):
-                wh = round(float(power_w[k]) / 4, 1)
-                rows.writerow((pod, starts[k], max(wh, 0.0), max(-wh, 0.0)))
-
-
-def write_weather(file: Path) -> None:
-    weather = demo_town().weather
-    with file.open("w", encoding="utf-8", newline="") as writing:
-        rows = csv.writer(writing)
-        rows.writerow(("issued", "start", *weather.columns))
-        for issue in weather.issues:
-            for k, values in enumerate(issue.values):
-                start = told_at(issue.start_ms + k * 900_000)
-                rows.writerow((told_at(issue.issued_ms), start, *np.round(values, 2)))
-
-
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the configuration of a database with an imported history and a weather file."""
     folder = tmp_path_factory.mktemp("platform")
-    write_history(folder / "history.csv", 2.2)
-    write_weather(folder / "weather.csv")
+    history = demo_history(2.2)
+    write_history(folder / "history.csv", history, history.interval.end_ms, 42 * 96)
+    write_weather(folder / "weather.csv", demo_town().weather)
     file = folder / "central.toml"
     file.write_text(
         f'origin = "x"\nlog_key = "{TestLog([]).key.public.encode().hex()}"\n'
