@@ -117,7 +117,10 @@ def latest(
 
 
 def room_of(portfolio: Portfolio, baselines: Baselines, filed: Sequence[Baseline]) -> Room:
-    """Return what baseline and contract leave; nothing where the baseline rests on nothing."""
+    """Return what baseline and contract leave.
+
+    Nothing where the baseline rests on nothing or the owner has not consented.
+    """
     rests = np.array([each is not Ground.NOTHING for each in baselines.ground], dtype=np.bool_)
     own_w = np.where(rests[:, None], baselines.power_w, 0.0)
     error_w = np.where(rests[:, None], baselines.error_w, 0.0)
@@ -125,10 +128,13 @@ def room_of(portfolio: Portfolio, baselines: Baselines, filed: Sequence[Baseline
     high_w, low_w = (
         pick(own_w, np.where(np.isnan(filed_w), own_w, filed_w)) for pick in (np.fmax, np.fmin)
     )
-    contract_w = np.where(rests, portfolio.contract_w, 0.0)[:, None]
+    may = rests[:, None] & portfolio.consented(baselines.interval)
+    contract_w, feed_in_w = (
+        np.where(may, each[:, None], 0.0) for each in (portfolio.contract_w, portfolio.feed_in_w)
+    )
     return Room(
         take_w=np.clip(contract_w - high_w, 0.0, contract_w),
-        give_w=np.clip(contract_w + low_w, 0.0, contract_w),
+        give_w=np.where(may, np.clip(feed_in_w + low_w, 0.0, contract_w), 0.0),
         running_w=np.clip(low_w - error_w - baselines.standing_w[:, None], 0.0, contract_w),
         given_w=np.clip(-high_w - error_w, 0.0, contract_w),
     )

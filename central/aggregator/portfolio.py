@@ -9,8 +9,9 @@ from typing import Self
 import numpy as np
 
 from central.aggregator.devices.declared import Device
-from central.aggregator.history import Floats
+from central.aggregator.history import Booleans, Floats
 from ledger.errors import Rejected
+from ledger.facts.interval import QUARTER_MS, Interval
 from ledger.facts.pod import Pod
 
 
@@ -20,18 +21,22 @@ class Customer:
 
     Args:
         pod: where.
-        contract_w: contractual power [W], in both directions.
+        contract_w: what its contract lets it take [W].
+        feed_in_w: what its contract lets it give [W]; as much as it may take if None.
+        consent: when its owner lets the aggregator offer it; always if None.
         owner: the party that is told what is reserved (I-14).
         devices: at most one of each resource, or they could not be told apart.
 
     Raises:
-        Rejected: `no_contract_power` or `same_resource`.
+        Rejected: `no_contract_power`, `bad_feed_in` or `same_resource`.
     """
 
     pod: Pod
     contract_w: int
     owner: str
     devices: tuple[Device, ...]
+    feed_in_w: int | None = None
+    consent: Interval | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be offered."""
@@ -41,6 +46,13 @@ class Customer:
                 where=self.pod.code,
                 remedy="give the power of its contract",
                 reason="no_contract_power",
+            )
+        if self.feed_in_w is not None and self.feed_in_w < 0:
+            raise Rejected(
+                f"what may be given must be 0 W or more, not {self.feed_in_w}",
+                where=self.pod.code,
+                remedy="give the power of its contract",
+                reason="bad_feed_in",
             )
         counted = Counter(device.resource for device in self.devices)
         for resource, count in counted.items():
@@ -85,8 +97,25 @@ class Portfolio:
 
     @property
     def contract_w(self) -> Floats:
-        """Return the contractual powers [W], shape (customers)."""
+        """Return what contracts let customers take [W], shape (customers)."""
         return np.array([each.contract_w for each in self.customers], dtype=np.float64)
+
+    @property
+    def feed_in_w(self) -> Floats:
+        """Return what contracts let customers give [W], shape (customers)."""
+        told = [
+            each.contract_w if each.feed_in_w is None else each.feed_in_w for each in self.customers
+        ]
+        return np.array(told, dtype=np.float64)
+
+    def consented(self, interval: Interval) -> Booleans:
+        """Tell when owners let the aggregator offer, shape (customers, quarters)."""
+        starts_ms = np.arange(interval.start_ms, interval.end_ms, QUARTER_MS)
+        agreed = [each.consent or interval for each in self.customers]
+        first_ms = np.array([each.start_ms for each in agreed], dtype=np.int64)[:, None]
+        end_ms = np.array([each.end_ms for each in agreed], dtype=np.int64)[:, None]
+        consented: Booleans = (first_ms <= starts_ms) & (starts_ms + QUARTER_MS <= end_ms)
+        return consented
 
     @property
     def groups(self) -> tuple[str, ...]:

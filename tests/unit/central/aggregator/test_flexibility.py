@@ -16,7 +16,7 @@ from central.calendar import day_interval
 from central.documents.availability import AvailableQuarter, DerAvailability, Resource
 from central.documents.header import Direction
 from central.documents.offer import Rebound
-from ledger.facts.interval import QUARTER_MS
+from ledger.facts.interval import QUARTER_MS, Interval
 from ledger.facts.pod import Pod
 from tests.portfolios import programme
 
@@ -132,6 +132,27 @@ def test_a_baseline_beyond_the_contract_leaves_no_room_that_way() -> None:
     assert (room.take_w.max(), room.give_w.max()) == (0.0, 3_000.0)
     room = room_of(portfolio(BATTERY), baseline(-3_500.0), [])
     assert (room.take_w.max(), room.give_w.max()) == (3_000.0, 0.0)
+
+
+def test_a_contract_that_lets_less_be_given_than_taken_counts() -> None:
+    (one,) = portfolio(BATTERY).customers
+    for feed_in_w, give_w in ((0, 700.0), (1_000, 1_700.0), (9_000, 3_000.0)):
+        only = Portfolio.of("aggregator", [replace(one, feed_in_w=feed_in_w)])
+        room = room_of(only, baseline(700.0), [])
+        assert (room.give_w.max(), room.take_w.max()) == (give_w, 2_300.0)
+
+
+def test_without_consent_nothing_is_offered() -> None:
+    (one,) = portfolio(BATTERY, LOAD).customers
+    hours = Interval(DAY.start_ms + 8 * QUARTER_MS, DAY.start_ms + 60 * QUARTER_MS)
+    only = Portfolio.of("aggregator", [replace(one, consent=hours)])
+    told = [allows(Resource.BATTERY), allows(Resource.LOAD)]
+    found = list(movable(only, baseline(700.0), told))
+    assert found
+    for each in found:
+        at = np.flatnonzero(each.movement.power_w[0])
+        assert at.min() >= 8
+        assert at.max() < 60
 
 
 def test_a_baseline_that_rests_on_nothing_leaves_nothing() -> None:

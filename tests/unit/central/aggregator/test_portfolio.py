@@ -1,10 +1,13 @@
 """Customers of an aggregator: in one order, each once, with devices that can be told apart."""
 
+from dataclasses import replace
+
 import pytest
 
 from central.aggregator.devices.declared import Battery, Generation
 from central.aggregator.portfolio import Customer, Portfolio
 from ledger.errors import Rejected
+from ledger.facts.interval import QUARTER_MS, Interval
 from ledger.facts.pod import Pod
 
 BATTERY = Battery(power_w=2_000, capacity_wh=4_000, charge_wh=2_000)
@@ -22,6 +25,21 @@ def test_the_order_in_which_customers_are_told_does_not_matter() -> None:
     assert Portfolio.of("agg", [two, one]).pods == ("IT002E00000001", "IT002E00000002")
     assert Portfolio.of("agg", [two, one]).groups == ("battery generation", "generation")
     assert Portfolio.of("agg", [one]).contract_w.tolist() == [3_000.0]
+
+
+def test_consent_counts_by_whole_quarters() -> None:
+    day = Interval(0, 4 * QUARTER_MS)
+    half = replace(customer(2, ROOF), consent=Interval(1, 3 * QUARTER_MS + 1))
+    consented = Portfolio.of("agg", [customer(1, ROOF), half]).consented(day)
+    assert consented.tolist() == [[True] * 4, [False, True, True, False]]
+
+
+def test_what_may_be_given_is_what_may_be_taken_unless_told_otherwise() -> None:
+    other = replace(customer(2, ROOF), feed_in_w=0)
+    assert Portfolio.of("agg", [customer(1, ROOF), other]).feed_in_w.tolist() == [3_000.0, 0.0]
+    with pytest.raises(Rejected) as caught:
+        replace(other, feed_in_w=-1)
+    assert caught.value.reason == "bad_feed_in"
 
 
 def test_a_pod_twice_is_refused() -> None:
