@@ -15,6 +15,7 @@ from central.documents.configuration import (
     TapMove,
 )
 from central.documents.congestion import CongestionAlert
+from central.documents.customers import CustomerList, ListedCustomer
 from central.documents.elements import Bound, GridElement, Phase, Side, Unsolved, Violation
 from central.documents.header import (
     Buyer,
@@ -119,6 +120,16 @@ MEASURES = QuarterMeasures(
                         origin=Origin.CERTIFIED),
         MeasuredQuarter(start_ms=T1, import_wh=0, export_wh=31, covered_s=0, flagged_s=0,
                         origin=Origin.IMPORTED),
+    ),
+)  # fmt: skip
+CUSTOMERS = CustomerList(
+    **header(2, AGGREGATOR, "scd"),
+    customers=(
+        ListedCustomer(
+            pod=POD, contract_w=6_000, feed_in_w=4_500, owner=OWNER, balance_party=BRP,
+            resources=(Resource.BATTERY, Resource.GENERATION), consent_start_ms=T0 - 7,
+            consent_end_ms=DAY.end_ms,
+        ),
     ),
 )  # fmt: skip
 BASELINE = Baseline(
@@ -260,6 +271,6 @@ MEASUREMENTS = FieldMeasurements(
 )  # fmt: skip
 
 EXAMPLES: tuple[Document, ...] = (
-    MEASURES, BASELINE, OFFER, REQUEST, VALIDATION, OUTCOME, ORDER, SET_POINT, ALERT,
+    MEASURES, CUSTOMERS, BASELINE, OFFER, REQUEST, VALIDATION, OUTCOME, ORDER, SET_POINT, ALERT,
     CONFIGURATION, PROFILE, AVAILABILITY, PLAN, MEASUREMENTS,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from central.documents.availability import DerAvailability
 from central.documents.baseline import Baseline
 from central.documents.configuration import GridConfiguration
 from central.documents.congestion import CongestionAlert
+from central.documents.customers import CustomerList
 from central.documents.header import Document
 from central.documents.measurement import FieldMeasurements
 from central.documents.measures import QuarterMeasures
@@ -27,6 +28,7 @@ KINDS: dict[str, type[Document]] = {
     kind_of(document): document
     for document in (
         QuarterMeasures,
+        CustomerList,
         Baseline,
         FlexOffer,
         FlexRequest,

@@ -23,6 +23,7 @@ DOCUMENT_MATRIX: Mapping[Role, Mapping[str, Right]] = {
     Role.GATEWAY: {},
     Role.DSO: {
         "I-01": _WRITES,  # imported history only: the desk refuses what claims to be certified
+        "I-02": _OWN,
         "I-03": _OWN,
         "I-05": _OPENED,
         "I-06": _WRITES,
@@ -43,6 +44,7 @@ DOCUMENT_MATRIX: Mapping[Role, Mapping[str, Right]] = {
         "I-14": _ALL,
     },
     Role.MARKET_OPERATOR: {
+        "I-02": _ALL,
         "I-03": _ALL,
         "I-05": _ALL,
         "I-06": _ALL,
@@ -53,6 +55,7 @@ DOCUMENT_MATRIX: Mapping[Role, Mapping[str, Right]] = {
     },
     Role.AGGREGATOR: {
         "I-01": _OWN,
+        "I-02": _WRITES,
         "I-03": _OWN,
         "I-05": _WRITES,
         "I-06": _OWN,
@@ -70,6 +73,7 @@ DOCUMENT_MATRIX: Mapping[Role, Mapping[str, Right]] = {
     },
     Role.DER_OWNER: {
         "I-01": _OWN,
+        "I-02": _OWN,
         "I-03": _OWN,
         "I-08": _OWN,
         "I-09": _OWN,

@@ -25,6 +25,7 @@ IIS = sorted({kind.ii for kind in KINDS.values()})
 # purpose. Whoever changes the matrix must look here.
 CREATES = {
     "I-01": {Role.DSO},
+    "I-02": {Role.AGGREGATOR},
     "I-03": {Role.BRP},
     "I-05": {Role.AGGREGATOR},
     "I-06": {Role.DSO, Role.TSO},
@@ -45,6 +46,7 @@ D, T, M, A, B, H, X = (
 # own: from or to its party, or about its PODs; gate: its PODs, once the gate has closed.
 SEES = {
     "I-01": {D: "own", A: "own", B: "own", H: "own", X: "hash"},
+    "I-02": {D: "own", M: "all", A: "own", H: "own"},
     "I-03": {D: "own", M: "all", A: "own", B: "own", H: "own", X: "hash"},
     "I-05": {D: "gate", M: "all", A: "own", X: "hash"},
     "I-06": {D: "own", T: "own", M: "all", A: "own", X: "all"},
@@ -69,6 +71,9 @@ def about(original: Any, pod: Pod) -> Any:  # noqa: ANN401 -- any document
     if original.ii == "I-08":
         awards = tuple(replace(each, pod=pod) for each in original.awards)
         return replace(original, awards=awards)
+    if original.ii == "I-02":
+        customers = tuple(replace(each, pod=pod) for each in original.customers)
+        return replace(original, customers=customers)
     return replace(original, pod=pod) if hasattr(original, "pod") else original
 
 
@@ -83,7 +88,7 @@ def of_cell(role: Role, ii: str, relation: str) -> Document:
 
 
 def is_shown(role: Role, ii: str, relation: str) -> bool:
-    names_pod = ii == "I-08" or hasattr(ORIGINALS[ii], "pod")
+    names_pod = ii in {"I-02", "I-08"} or hasattr(ORIGINALS[ii], "pod")
     match SEES[ii].get(role):
         case "all" | "hash":
             return True
