@@ -1,16 +1,17 @@
 """What is on offer, as arrays: a cell is an offer in a quarter-hour, a column one price of it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from central.documents.header import Direction
-from central.documents.offer import Acceptance, FlexOffer, OfferedQuarter
-from central.market.limits import Floats, Integers
+from central.documents.offer import Acceptance, FlexOffer
+from central.market.limits import Booleans, Floats, Integers
 
 _ROUNDING = 1e-9
+_LEAST_W = 1e-3
 
 Ceilings = Mapping[tuple[str, int], int]
 """The most that the grid bears of an offer (mRID) in a quarter-hour (start) [W]."""
@@ -45,97 +46,126 @@ class Cells:
 
     @classmethod
     def of(
-        cls,
-        offers: Sequence[FlexOffer],
-        nodes: Mapping[str, str],
-        ceilings: Ceilings,
-        highest: Callable[[FlexOffer, int], float | None],
+        cls, offers: Sequence[FlexOffer], nodes: Mapping[str, str], ceilings: Ceilings
     ) -> "Cells":
-        """Return the cells of offers that may be taken.
+        """Return the cells of all that the grid bears.
 
         Args:
             offers: of the book.
             nodes: the grid node of each POD.
             ceilings: what the grid bears.
-            highest: the most that is paid for an offer in a quarter-hour [µEUR/MWh], None where
-                it cannot be taken.
         """
-        found = sorted(
-            (quarter.start_ms, position, steps)
-            for position, offer in enumerate(offers)
-            for quarter, ceiling_w in zip(offer.quarters, _ceilings_w(offer, ceilings), strict=True)
-            if (most := highest(offer, quarter.start_ms)) is not None
-            and (steps := _steps(offer, quarter, ceiling_w, most))
-        )
-        least = {
-            (position, quarter.start_ms): quarter.minimum_w
-            for position, offer in enumerate(offers)
-            for quarter in offer.quarters
-        }
+        quarters = [quarter for offer in offers for quarter in offer.quarters]
+        position = _repeated([len(offer.quarters) for offer in offers])
+        start_ms = np.array([quarter.start_ms for quarter in quarters], dtype=np.int64)
+        order = np.lexsort((position, start_ms))
+        steps = [step for quarter in quarters for step in quarter.steps]
+        owner = np.argsort(order)[_repeated([len(quarter.steps) for quarter in quarters])]
+        column = np.argsort(owner, kind="stable")
+        end_w = np.array([step.up_to_w for step in steps], dtype=np.float64)[column]
+        price = np.array([step.price_ueur_per_mwh for step in steps], dtype=np.float64)[column]
+        ceiling_w = _ceilings_w(offers, ceilings)[order][cell := owner[column]]
+        below_w = np.concatenate([[0.0], end_w[:-1]])
+        below_w[np.concatenate([[True], cell[1:] != cell[:-1]])[: len(cell)]] = 0.0
         names = tuple(sorted({nodes[offer.pod.code] for offer in offers}))
         numbered = {name: place for place, name in enumerate(names)}
-        place_of = [numbered[nodes[offer.pod.code]] for offer in offers]
-        columns = [(place, *step) for place, (*_, steps) in enumerate(found) for step in steps]
-        table = np.array(columns, dtype=np.float64).reshape(-1, 3)
+        at = np.array([numbered[nodes[offer.pod.code]] for offer in offers], dtype=np.int64)
+        sign = np.array([1.0 if offer.direction is Direction.UP else -1.0 for offer in offers])
+        least_w = np.array([quarter.minimum_w for quarter in quarters], dtype=np.float64)
+        offer = position[order]
         return cls(
-            offer=np.array([position for _, position, _ in found], dtype=np.int64),
-            start_ms=np.array([start_ms for start_ms, *_ in found], dtype=np.int64),
-            names=names,
-            node=np.array([place_of[position] for _, position, _ in found], dtype=np.int64),
-            sign=np.array(
-                [1.0 if offers[at].direction is Direction.UP else -1.0 for _, at, _ in found]
-            ),
-            least_w=np.array([least[at, ms] for ms, at, _ in found], dtype=np.float64),
-            most_w=np.array([sum(w for w, _ in steps) for *_, steps in found], dtype=np.float64),
-            cell=table[:, 0].astype(np.int64),
-            width_w=table[:, 1],
-            price_ueur_per_mwh=table[:, 2],
-        )
+            offer, start_ms[order], names, at[offer], sign[offer], least_w[order],
+            np.full(len(order), np.inf), cell,
+            np.minimum(end_w, ceiling_w) - np.minimum(below_w, ceiling_w), price,
+        ).kept(np.ones(len(cell), dtype=bool))  # fmt: skip
+
+    def under(self, highest: Floats, is_block: Booleans) -> "Cells":
+        """Return what may be taken at a price; none of a cell if that is below its minimum.
+
+        A block is paid as a whole or not at all: one step that is too dear makes all of it so.
+
+        Args:
+            highest: the most that is paid [µEUR/MWh], NaN where nothing may be taken, (cells).
+            is_block: whether a cell is of a block, shape (cells).
+        """
+        paid = self.price_ueur_per_mwh <= highest[self.cell]
+        dear = np.bincount(self.cell[~paid], minlength=len(self)) > 0
+        return self.kept(paid & ~(dear & is_block)[self.cell])
+
+    def kept(self, columns: Booleans) -> "Cells":
+        """Return some columns of cells, without cells that have too little left."""
+        columns = columns & (self.width_w > 0)
+        width_w = np.where(columns, self.width_w, 0.0)
+        most_w = np.bincount(self.cell, weights=width_w, minlength=len(self)).astype(np.float64)
+        cells = (most_w > 0) & (most_w >= self.least_w)
+        columns &= cells[self.cell]
+        renumbered = np.cumsum(cells) - 1
+        return Cells(
+            self.offer[cells], self.start_ms[cells], self.names, self.node[cells],
+            self.sign[cells], self.least_w[cells], most_w[cells],
+            renumbered[self.cell[columns]], self.width_w[columns],
+            self.price_ueur_per_mwh[columns],
+        )  # fmt: skip
 
     def __len__(self) -> int:
         """Return the number of cells."""
         return len(self.offer)
 
-    def mean_price(self, taken_w: Floats) -> Floats:
-        """Return the mean price of what is taken of each cell, cheapest first [µEUR/MWh]."""
+    def parts_w(self, taken_w: Floats) -> Floats:
+        """Return what is taken of each column, from what is taken of each cell [W]."""
         before_w = np.cumsum(self.width_w) - self.width_w
         first = np.concatenate([[True], self.cell[1:] != self.cell[:-1]])[: len(self.cell)]
         start_w = before_w[first][self.cell] if len(self.cell) else before_w
-        part_w = np.clip(taken_w[self.cell] - (before_w - start_w), 0.0, self.width_w)
+        parts: Floats = np.clip(taken_w[self.cell] - (before_w - start_w), 0.0, self.width_w)
+        return parts
+
+    def mean_price(self, taken_w: Floats) -> Floats:
+        """Return the mean price of what is taken of each cell, cheapest first [µEUR/MWh]."""
         worth = np.bincount(
-            self.cell, weights=part_w * self.price_ueur_per_mwh, minlength=len(self)
+            self.cell,
+            weights=self.parts_w(taken_w) * self.price_ueur_per_mwh,
+            minlength=len(self),
         )
         mean: Floats = np.divide(worth, taken_w, out=np.zeros(len(self)), where=taken_w > 0)
         return mean
 
-
-def _steps(
-    offer: FlexOffer, quarter: OfferedQuarter, ceiling_w: int, highest: float
-) -> tuple[tuple[int, int], ...]:
-    """Return width and price of each step that may be taken; none if that is below the minimum.
-
-    A block is paid as a whole or not at all: one step that is too dear makes all of it so.
-    """
-    made, reached_w = [], 0
-    for step in quarter.steps:
-        end_w = min(step.up_to_w, ceiling_w)
-        if end_w > reached_w and step.price_ueur_per_mwh > highest:
-            if offer.acceptance is Acceptance.BLOCK:
-                return ()
-            break
-        if end_w > reached_w:
-            made.append((end_w - reached_w, step.price_ueur_per_mwh))
-            reached_w = end_w
-    return tuple(made) if reached_w >= quarter.minimum_w else ()
+    def dearest_price(self, taken_w: Floats) -> Floats:
+        """Return the price of the dearest watt that is taken of each cell [µEUR/MWh]."""
+        there = self.parts_w(taken_w) > _LEAST_W
+        dearest = np.full(len(self), -np.inf)
+        np.maximum.at(dearest, self.cell[there], self.price_ueur_per_mwh[there])
+        return dearest
 
 
-def _ceilings_w(offer: FlexOffer, ceilings: Ceilings) -> list[int]:
+def _repeated(counts: Sequence[int]) -> Integers:
+    """Return each position as often as its count says."""
+    return np.repeat(np.arange(len(counts)), np.array(counts, dtype=np.int64))
+
+
+def _ceilings_w(offers: Sequence[FlexOffer], ceilings: Ceilings) -> Floats:
+    """Return the most of each quarter-hour of each offer [W]."""
+    cut = {mrid for mrid, _ in ceilings}
+    return np.array(
+        [
+            most_w
+            for offer in offers
+            for most_w in (
+                _ceilings_of(offer, ceilings)
+                if offer.mrid in cut
+                else (quarter.maximum_w for quarter in offer.quarters)
+            )
+        ],
+        dtype=np.float64,
+    )
+
+
+def _ceilings_of(offer: FlexOffer, ceilings: Ceilings) -> list[int]:
     """Return the most of each quarter-hour; a block keeps its shape, whatever is cut of it."""
     most_w = [
         min(each.maximum_w, ceilings.get((offer.mrid, each.start_ms), each.maximum_w))
         for each in offer.quarters
     ]
-    if offer.acceptance is Acceptance.PER_QUARTER or not ceilings:
+    if offer.acceptance is Acceptance.PER_QUARTER:
         return most_w
     share = min(
         (w / each.maximum_w for w, each in zip(most_w, offer.quarters, strict=True) if each.steps),

@@ -18,17 +18,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from central.documents.header import Buyer, Direction
-from central.documents.offer import Acceptance, FlexOffer
+from central.documents.offer import Acceptance
 from central.documents.outcome import AwardKind
 from central.documents.request import FlexRequest
 from central.market.binding import TAKEN_W, Place, Sold
 from central.market.book import Book
 from central.market.cells import Ceilings, Cells
-from central.market.demand import Demand, effects
-from central.market.limits import Booleans, Floats, Limits, grid_limits, volumes
+from central.market.demand import Demand, effects, effects_of
+from central.market.limits import Floats, Integers, Limits, grid_limits, volumes
 from central.market.reserve import Firm, reserve_w
-from central.market.rules import Pricing, Rules
+from central.market.rules import Pricing, ReserveRule, Rules
 from central.market.solving import cheapest
+from ledger.facts.interval import QUARTER_MS
 
 _MISSING_W = 1e-2
 
@@ -128,6 +129,16 @@ class _Floor:
         self.volumes = volumes(book.of_buyer(Buyer.TSO), book.zones, cap)
         self.sold = Sold()
         self.takes: list[Take] = []
+        self.cells = Cells.of(book.offers, book.nodes, ceilings)
+        self.areas = [(book.zone_of(offer), offer.direction) for offer in book.offers]
+        self.places = {area: at for at, area in enumerate(dict.fromkeys(self.areas))}
+        self.place = np.array([self.places[area] for area in self.areas], dtype=np.int64)
+        codes = [offer.pod.code for offer in book.offers]
+        self.pods = {code: at for at, code in enumerate(dict.fromkeys(codes))}
+        self.pod = np.array([self.pods[code] for code in codes], dtype=np.int64)
+        self.is_block = np.array(
+            [offer.acceptance is Acceptance.BLOCK for offer in book.offers], dtype=bool
+        )
 
     def clear(self) -> Clearing:
         """Go through the three stages."""
@@ -153,7 +164,8 @@ class _Floor:
         self, buyer: Buyer, kind: AwardKind, parts: Sequence[tuple[Limits, Floats, Floats]]
     ) -> dict[Place, int]:
         """Take what serves a buyer, of what is not sold; return what was taken [W]."""
-        if not any((need_w > 0).any() for _, need_w, _ in parts):
+        is_idle = kind is AwardKind.RESERVE and self.rules.reserve is ReserveRule.NONE
+        if is_idle or not any((need_w > 0).any() for _, need_w, _ in parts):
             return {}
         asked = _Asked.of(self.book, buyer, self.rules.price_cap_ueur_per_mwh)
         cells = self._cells(asked)
@@ -172,21 +184,27 @@ class _Floor:
         return taken
 
     def _cells(self, asked: "_Asked") -> Cells:
-        gone = self.sold.pods(self.book.offers)
-        blocks = {at for at, _ in self.sold.taken_w}
-        positions = {offer.mrid: at for at, offer in enumerate(self.book.offers)}
-
-        def highest(offer: FlexOffer, start_ms: int) -> float | None:
-            if (offer.pod.code, start_ms) in gone or not _lies_in(self.book, start_ms):
-                return None
-            if offer.acceptance is Acceptance.BLOCK:
-                is_free = positions[offer.mrid] not in blocks and not any(
-                    (offer.pod.code, each.start_ms) in gone for each in offer.quarters
-                )
-                return asked.block_cap(self.book.zone_of(offer), offer) if is_free else None
-            return asked.cap(self.book.zone_of(offer), offer.direction, start_ms)
-
-        return Cells.of(self.book.offers, self.book.nodes, self.ceilings, highest)
+        """Return what a buyer may take: asked for, within the day, and not sold."""
+        cells, book, start_ms = self.cells, self.book, self.book.interval.start_ms
+        quarter = (cells.start_ms - start_ms) // QUARTER_MS
+        quarters = book.interval.duration_ms // QUARTER_MS
+        caps = np.full((len(self.places), quarters), np.nan)
+        for (zone, direction, ms), (_, paid) in asked.open.items():
+            if (zone, direction) in self.places and _lies_in(book, ms):
+                caps[self.places[zone, direction], (ms - start_ms) // QUARTER_MS] = paid
+        gone = np.zeros((len(self.pods), quarters), dtype=bool)
+        for at, ms in self.sold.taken_w:
+            gone[self.pod[at], (ms - start_ms) // QUARTER_MS] = True
+        inside = (quarter >= 0) & (quarter < quarters)
+        hour = np.where(inside, quarter, 0)
+        is_gone = gone[self.pod[cells.offer], hour] & inside
+        highest = np.where(inside & ~is_gone, caps[self.place[cells.offer], hour], np.nan)
+        blocks = self.is_block[cells.offer]
+        whole = np.full(len(book.offers), np.nan)
+        np.fmax.at(whole, cells.offer[blocks], highest[blocks])
+        whole[cells.offer[is_gone]] = np.nan
+        highest[blocks] = np.where(inside, whole[cells.offer], np.nan)[blocks]
+        return cells.under(highest, blocks)
 
     def _whole_w(
         self, cells: Cells, wanted_w: Floats, parts: Sequence[tuple[Limits, Floats, Floats]]
@@ -206,27 +224,26 @@ class _Floor:
     def _made(
         self, cells: Cells, taken_w: Floats, limits: Limits, asked: "_Asked", kind: AwardKind
     ) -> Iterator[Take]:
-        price = cells.mean_price(taken_w)
-        for ms in map(int, np.unique(cells.start_ms)):
-            inside = cells.start_ms == ms
+        price, dearest = cells.mean_price(taken_w), cells.dearest_price(taken_w)
+        for ms in map(int, np.unique(cells.start_ms[taken_w >= 1])):
+            inside = (cells.start_ms == ms) & (taken_w >= 1)
             effect = effects(limits, cells, ms, inside)
             rows = np.flatnonzero(limits.start_ms == ms)
+            main = _mainly(effect, limits.need_w[rows])
             for place, cell in enumerate(np.flatnonzero(inside)):
-                if taken_w[cell] >= 1:
-                    offer = self.book.offers[cells.offer[cell]]
-                    row = _mainly(effect[:, place], limits.need_w[rows])
-                    yield Take(
-                        offer=int(cells.offer[cell]),
-                        start_ms=ms,
-                        power_w=round(taken_w[cell]),
-                        price_ueur_per_mwh=math.ceil(price[cell] - _MISSING_W),
-                        buyer=asked.buyer,
-                        kind=kind,
-                        request=asked.request(self.book.zone_of(offer), offer.direction, ms),
-                        limit=None if row is None else int(rows[row]),
-                        effect=0.0 if row is None else float(effect[row, place]),
-                        bid_ueur_per_mwh=_dearest(cells, int(cell), taken_w[cell]),
-                    )
+                at, row = int(cells.offer[cell]), int(main[place])
+                yield Take(
+                    offer=at,
+                    start_ms=ms,
+                    power_w=round(taken_w[cell]),
+                    price_ueur_per_mwh=math.ceil(price[cell] - _MISSING_W),
+                    buyer=asked.buyer,
+                    kind=kind,
+                    request=asked.request(*self.areas[at], ms),
+                    limit=None if row < 0 else int(rows[row]),
+                    effect=0.0 if row < 0 else float(effect[row, place]),
+                    bid_ueur_per_mwh=float(dearest[cell]),
+                )
 
     def _cleared(self, takes: Sequence[Take]) -> list[Take]:
         """Return takes paid what the dearest of their quarter-hour and limit was worth."""
@@ -255,19 +272,12 @@ class _Floor:
     def _brought_w(self, limits: Limits, taken: Mapping[Place, int]) -> Floats:
         """Return what takes bring to each row [W]."""
         brought_w = np.zeros(len(limits.rows))
-        by_quarter = _by_quarter(taken)
-        for place, row in enumerate(limits.rows):
-            brought_w[place] = sum(
-                self._effect(limits, place, at) * power_w
-                for at, power_w in by_quarter.get(row.start_ms, ())
-            )
+        starts = limits.start_ms
+        for ms, bought in _by_quarter(taken).items():
+            offers, powers_w = zip(*bought, strict=True)
+            rows = np.flatnonzero(starts == ms)
+            brought_w[rows] = effects_of(limits, self.book, offers, rows) @ np.array(powers_w)
         return brought_w
-
-    def _effect(self, limits: Limits, row: int, offer: int) -> float:
-        told = self.book.offers[offer]
-        column = limits.nodes.get(self.book.nodes[told.pod.code])
-        sign = 1.0 if told.direction is Direction.UP else -1.0
-        return 0.0 if column is None else sign * float(limits.up[row, column])
 
     def _missing(self, buyer: Buyer, limits: Limits, taken: Mapping[Place, int]) -> list[Missing]:
         short_w = limits.need_w - self._brought_w(limits, taken)
@@ -306,20 +316,6 @@ class _Asked:
                     quarters.setdefault((*zone, quarter.start_ms), (position, paid))
         return cls(buyer, quarters, whole)
 
-    def cap(self, zone: str, direction: Direction, start_ms: int) -> float | None:
-        """Return the most that is paid then; None if nothing is asked for."""
-        found = self.open.get((zone, direction, start_ms))
-        return None if found is None else float(found[1])
-
-    def block_cap(self, zone: str, offer: FlexOffer) -> float | None:
-        """Return the most that is paid for a block; None if none of its hours is asked for."""
-        found = [
-            paid
-            for each in offer.quarters
-            if (paid := self.cap(zone, offer.direction, each.start_ms)) is not None
-        ]
-        return max(found, default=None)
-
     def request(self, zone: str, direction: Direction, start_ms: int) -> int:
         """Return which request of the book a take serves."""
         found = self.open.get((zone, direction, start_ms)) or self.any_of[zone, direction]
@@ -346,16 +342,11 @@ def _asked_in(requests: Sequence[FlexRequest], among: Sequence[int], start_ms: i
     )
 
 
-def _mainly(effect: Floats, need_w: Floats) -> int | None:
-    """Return the row that needs most of those that are helped."""
-    helped: Booleans = effect > 0
-    if not helped.any():
-        return None
-    return int(np.argmax(np.where(helped, need_w, -1.0)))
-
-
-def _dearest(cells: Cells, cell: int, taken_w: float) -> float:
-    own = np.flatnonzero(cells.cell == cell)
-    ends_w = np.cumsum(cells.width_w[own])
-    at = min(int(np.searchsorted(ends_w, taken_w - TAKEN_W)), len(own) - 1)
-    return float(cells.price_ueur_per_mwh[own[at]])
+def _mainly(effect: Floats, need_w: Floats) -> Integers:
+    """Return of each column of effects the row that needs most of those it helps; -1 if none."""
+    if not len(effect):
+        return np.full(effect.shape[1], -1)
+    helped = effect > 0
+    most = np.argmax(np.where(helped, need_w[:, None], -1.0), axis=0)
+    found: Integers = np.where(helped.any(axis=0), most, -1)
+    return found

@@ -1,10 +1,12 @@
 """What cells are to reach together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from central.documents.header import Direction
+from central.market.book import Book
 from central.market.cells import Cells
 from central.market.limits import Booleans, Floats, Integers, Limits
 
@@ -62,4 +64,15 @@ def effects(limits: Limits, cells: Cells, start_ms: int, inside: Booleans) -> Fl
     known = at >= 0
     found = np.zeros((len(rows), len(at)))
     found[:, known] = limits.up[np.ix_(rows, at[known])] * cells.sign[inside][known]
+    return found
+
+
+def effects_of(limits: Limits, book: Book, offers: Iterable[int], rows: Integers) -> Floats:
+    """Return what a watt of some offers does for some rows, shape (rows, offers)."""
+    told = [book.offers[at] for at in offers]
+    column = np.array([limits.nodes.get(book.nodes[each.pod.code], -1) for each in told])
+    sign = np.array([1.0 if each.direction is Direction.UP else -1.0 for each in told])
+    known = column >= 0
+    found = np.zeros((len(rows), len(told)))
+    found[:, known] = limits.up[np.ix_(rows, column[known])] * sign[known]
     return found

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from central.documents.header import Buyer, Direction
+from central.documents.header import Buyer
 from central.market.binding import TAKEN_W, Sold
 from central.market.book import Book
 from central.market.cells import Cells
-from central.market.demand import Demand, effects
+from central.market.demand import Demand, effects, effects_of
 from central.market.limits import Floats, Integers, Limits
 from central.market.rules import ReserveRule
 from central.market.solving import cheapest
@@ -98,17 +98,14 @@ def reserve_w(firm: Firm, rule: ReserveRule) -> Floats:
 
 
 def _quarters(firm: Firm) -> Iterator[_Quarter]:
-    offers, limits = firm.book.offers, firm.limits
+    limits = firm.limits
     sold: dict[int, list[tuple[int, float]]] = {}
     for (at, ms), power_w in firm.sold.taken_w.items():
         sold.setdefault(ms, []).append((at, power_w))
     for ms, bought in sorted(sold.items()):
         rows = np.flatnonzero(limits.start_ms == ms)
-        column = [limits.nodes.get(firm.book.nodes[offers[at].pod.code], -1) for at, _ in bought]
-        known = np.array(column) >= 0
-        held_w = np.zeros((len(rows), len(bought)))
-        signed_w = np.array([w * _sign(offers[at].direction) for at, w in bought])
-        held_w[:, known] = limits.up[np.ix_(rows, np.array(column)[known])] * signed_w[known]
+        held_w = effects_of(limits, firm.book, [at for at, _ in bought], rows)
+        held_w *= np.array([power_w for _, power_w in bought])
         inside = firm.spare.start_ms == ms
         yield _Quarter(
             rows,
@@ -118,10 +115,6 @@ def _quarters(firm: Firm) -> Iterator[_Quarter]:
             np.flatnonzero(inside),
             effects(limits, firm.spare, ms, inside),
         )
-
-
-def _sign(direction: Direction) -> float:
-    return 1.0 if direction is Direction.UP else -1.0
 
 
 def _shares(book: Book, offers: Sequence[int]) -> Floats:

@@ -113,6 +113,7 @@ def _linear(effect: Floats, price: Floats, width_w: Floats, need_w: Floats, cap:
             ]
         ),
         method="highs-ds",
+        options={"presolve": False},
     )
     if found.status != 0:
         raise InvariantBroken(
@@ -126,18 +127,19 @@ def _linear(effect: Floats, price: Floats, width_w: Floats, need_w: Floats, cap:
 
 def _by_rank(x_w: Floats, cells: Cells, columns: Integers, local: Integers) -> Floats:
     """Return the same, those first that came first where place and price are the same."""
-    groups: dict[tuple[int, float, float], list[int]] = {}
-    for at, column in enumerate(columns):
-        cell = cells.cell[column]
-        key = cells.node[cell], cells.sign[cell], cells.price_ueur_per_mwh[column]
-        groups.setdefault(key, []).append(at)
+    cell = cells.cell[columns]
+    keys = cells.price_ueur_per_mwh[columns], cells.sign[cell], cells.node[cell]
+    order = np.lexsort((local, *keys))
+    new = np.zeros(len(order), dtype=bool)
+    new[:1] = True
+    for key in keys:
+        new[1:] |= key[order][1:] != key[order][:-1]
+    group, first = np.cumsum(new) - 1, np.flatnonzero(new)
+    width_w = cells.width_w[columns][order]
+    before_w = np.cumsum(width_w) - width_w
+    total_w = np.bincount(group, weights=x_w[order])
     shared = x_w.copy()
-    for members in groups.values():
-        if len(members) > 1:
-            inside = np.array(members)[np.argsort(local[members], kind="stable")]
-            width_w = cells.width_w[columns[inside]]
-            before_w = np.cumsum(width_w) - width_w
-            shared[inside] = np.clip(x_w[inside].sum() - before_w, 0.0, width_w)
+    shared[order] = np.clip(total_w[group] - (before_w - before_w[first][group]), 0.0, width_w)
     return shared
 
 
