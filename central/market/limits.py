@@ -12,6 +12,7 @@ offer moves elsewhere counts for its *effectiveness* there, at most 1, below 0 w
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class Limits:
     cap_ueur_per_mwh: Floats
     up: Floats
 
-    @property
+    @cached_property
     def start_ms(self) -> Integers:
         """Return the quarter-hour of each row."""
         return np.array([row.start_ms for row in self.rows], dtype=np.int64)

@@ -4,11 +4,10 @@ Every offer is in it once for each buyer and kind that took it, or among those n
 with what decided: the limit, its effectiveness there, and its price over effectiveness.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from central.documents.header import Buyer, Direction, Envelope, Reference
+from central.documents.header import Buyer, Envelope, Reference
 from central.documents.offer import FlexOffer
 from central.documents.outcome import (
     Award,
@@ -19,12 +18,10 @@ from central.documents.outcome import (
     Stage,
     Unmet,
 )
-from central.market.binding import groups_of, parents_of
 from central.market.book import reference
 from central.market.clearing import Clearing, Missing, Take
-from central.market.limits import Limits
+from central.market.reasons import Reasons, told_eur
 
-_UEUR_PER_EUR = 1_000_000
 _FULL_PCT = 100
 
 
@@ -46,9 +43,10 @@ def market_outcome(
     awards = _awards(clearing)
     taken = {each.offer for each in awards}
     told = dict(refused or {})
+    reasons = Reasons(clearing)
     for position, offer in enumerate(book.offers):
         if reference(offer) not in taken:
-            told[reference(offer)] = _why_not(clearing, position)
+            told[reference(offer)] = reasons.why_not(position)
     return MarketOutcome(
         **envelope.header(book.interval),
         session=book.session,
@@ -127,127 +125,14 @@ def _why(clearing: Clearing, offer: FlexOffer, takes: Sequence[Take], first: Tak
 
 def _merit(clearing: Clearing, take: Take) -> str:
     if take.limit is None:
-        return f"{_eur(take.bid_ueur_per_mwh)} EUR/MWh; its block helps in other hours"
+        return f"{told_eur(take.bid_ueur_per_mwh)} EUR/MWh; its block helps in other hours"
     row = clearing.limits_of(take.buyer).rows[take.limit]
     if row.bound is None:
-        return f"{_eur(take.bid_ueur_per_mwh)} EUR/MWh for the volume at {row.element}"
+        return f"{told_eur(take.bid_ueur_per_mwh)} EUR/MWh for the volume at {row.element}"
     return (
         f"relieves {row.element} ({row.bound.value}) with {_pct(take.effect)} of the best effect: "
-        f"{_eur(take.bid_ueur_per_mwh)} EUR/MWh, {_eur(take.ratio)} over effect"
+        f"{told_eur(take.bid_ueur_per_mwh)} EUR/MWh, {told_eur(take.ratio)} over effect"
     )
-
-
-def _why_not(clearing: Clearing, position: int) -> str:
-    """Return the first of the reasons that stand against an offer."""
-    offer = clearing.book.offers[position]
-    return (
-        _refused_by_grid(clearing, offer)
-        or _not_asked(clearing, offer)
-        or _too_dear(clearing, offer)
-        or _helps_nothing(clearing, offer)
-        or _tied(clearing, position)
-        or _outbid(clearing, position)
-    )
-
-
-def _refused_by_grid(clearing: Clearing, offer: FlexOffer) -> str:
-    left = [clearing.ceilings.get((offer.mrid, each.start_ms), 1) for each in offer.quarters]
-    return "" if any(left) else "the grid bears nothing of it: see the technical validation"
-
-
-def _not_asked(clearing: Clearing, offer: FlexOffer) -> str:
-    if _asking(clearing, offer):
-        return ""
-    return f"nothing is asked {offer.direction.value} in its quarter-hours and area"
-
-
-def _too_dear(clearing: Clearing, offer: FlexOffer) -> str:
-    most = max(paid for _, paid in _asking(clearing, offer))
-    prices = [step.price_ueur_per_mwh for each in offer.quarters for step in each.steps[:1]]
-    if not prices or min(prices) <= most:
-        return ""
-    return f"asks {_eur(min(prices))} EUR/MWh; at most {_eur(most)} is paid"
-
-
-def _helps_nothing(clearing: Clearing, offer: FlexOffer) -> str:
-    if clearing.volumes.rows or any(
-        _effect(clearing.limits, place, clearing, offer) > 0
-        for place, row in enumerate(clearing.limits.rows)
-        if any(each.start_ms == row.start_ms for each in offer.quarters)
-    ):
-        return ""
-    return "at its place on the grid it helps no limit that is asked for"
-
-
-def _tied(clearing: Clearing, position: int) -> str:
-    offers = clearing.book.offers
-    offer = offers[position]
-    taken = {take.offer for take in clearing.takes}
-    quarters = {each.start_ms for each in offer.quarters if each.steps}
-    sold = {
-        take.start_ms for take in clearing.takes if offers[take.offer].pod == offer.pod
-    } & quarters
-    if sold == quarters:
-        return f"{offer.pod} is sold by another offer in these quarter-hours"
-    members = groups_of(offers).get((offer.sender, offer.exclusive_group or ""), [])
-    if taken & set(members):
-        return f"another offer of its group {offer.exclusive_group} was taken"
-    parent = parents_of(offers).get(position, position)
-    if parent is None or (parent != position and parent not in taken):
-        return f"it goes only with offer {offer.linked_to}, which was not taken"
-    return ""
-
-
-def _outbid(clearing: Clearing, position: int) -> str:
-    """Return how its price over effectiveness compares with the dearest that was taken."""
-    offer = clearing.book.offers[position]
-    own = _best_ratio(clearing, offer)
-    starts = {each.start_ms for each in offer.quarters}
-    taken = [
-        take.ratio
-        for take in clearing.takes
-        if take.start_ms in starts and take.effect > 0
-        and clearing.book.offers[take.offer].direction is offer.direction
-    ]  # fmt: skip
-    if not taken:
-        return "what is missing is too little for its minimum, or worth less than it asks"
-    dearest = max(taken)
-    if own > dearest:
-        return f"asks {_eur(own)} EUR/MWh over effect; {_eur(dearest)} was enough"
-    return "its minimum, times or ties made others cheaper together"
-
-
-def _best_ratio(clearing: Clearing, offer: FlexOffer) -> float:
-    found = [math.inf]
-    for quarter in offer.quarters:
-        for limits in (clearing.limits, clearing.volumes):
-            for place, row in enumerate(limits.rows):
-                effect = _effect(limits, place, clearing, offer)
-                if row.start_ms == quarter.start_ms and effect > 0 and quarter.steps:
-                    found.append(quarter.steps[0].price_ueur_per_mwh / effect)
-    return min(found)
-
-
-def _effect(limits: Limits, row: int, clearing: Clearing, offer: FlexOffer) -> float:
-    column = limits.nodes.get(clearing.book.nodes[offer.pod.code])
-    sign = 1.0 if offer.direction is Direction.UP else -1.0
-    return 0.0 if column is None else sign * float(limits.up[row, column])
-
-
-def _asking(clearing: Clearing, offer: FlexOffer) -> list[tuple[int, int]]:
-    """Return quarter-hour and highest price of what is asked where and when an offer is."""
-    zone = clearing.book.zone_of(offer)
-    starts = {each.start_ms for each in offer.quarters if each.steps}
-    return [
-        (
-            quarter.start_ms,
-            min(clearing.rules.price_cap_ueur_per_mwh, request.maximum_price_ueur_per_mwh),
-        )
-        for request in clearing.book.requests
-        if request.direction is offer.direction and request.primary_substation == zone
-        for quarter in request.quarters
-        if quarter.start_ms in starts
-    ]
 
 
 def _unmet(clearing: Clearing) -> list[Unmet]:
@@ -266,12 +151,8 @@ def _why_missing(clearing: Clearing, missing: Missing) -> str:
     request = clearing.book.requests[missing.request]
     row = clearing.limits_of(request.buyer).rows[missing.limit]
     where = row.element if row.bound is None else f"{row.element} ({row.bound.value})"
-    paid = _eur(min(clearing.rules.price_cap_ueur_per_mwh, request.maximum_price_ueur_per_mwh))
+    paid = told_eur(min(clearing.rules.price_cap_ueur_per_mwh, request.maximum_price_ueur_per_mwh))
     return f"{where}: no more is offered that helps, at {paid} EUR/MWh over effect or less"
-
-
-def _eur(ueur: float) -> str:
-    return "no price" if math.isinf(ueur) else f"{ueur / _UEUR_PER_EUR:.2f}"
 
 
 def _pct(share: float) -> str:
