@@ -20,6 +20,7 @@ from central.dso.grid.model import Grid
 from central.dso.powerflow import AS_BUILT, PowerFlow
 from central.service import opened
 from central.sessions.opening import opened_desk
+from hil.plant_file import Action
 from ledger.configuration import load
 from ledger.facts.interval import Interval
 from tests.activations import called
@@ -265,6 +266,37 @@ def test_own_means_are_kept_then_sent_and_sent_again_after_scada_was_away(
         there = with_scada(config, served.url)
         status, _, err = run(capsys, there, "dso", "send", kept)
         assert (status, "its time is over" in err) == (4, True)
+
+
+def at_instant(config: Path, unix_ms: int) -> Path:
+    """Return a configuration beside another whose clock all but stands at an instant."""
+    file = config.with_name("in-the-evening.toml")
+    clock = f"[clock]\norigin_ms = {unix_ms}\nrate = 0.000001\n"
+    file.write_text(f"{config.read_text(encoding='utf-8')}{clock}", encoding="utf-8")
+    return file
+
+
+def test_the_next_hours_are_planned_from_where_the_changers_stand(
+    config: Path, capsys: Told, tmp_path: Path
+) -> None:
+    evening_ms = day_start_ms(DAY) + 19 * 3_600_000
+    with served_scada(now_ms=evening_ms) as served:
+        served.plant.act(Action.TAP, "TR-1", 2, evening_ms)
+        there = at_instant(with_scada(config, served.url), evening_ms)
+        sending = ("dso", "all", "--hours", "--send", "--to", tmp_path, "--json")
+        _, out, err = run(capsys, there, *sending)
+        told = json.loads(out)
+        assert list(told["steps"]) == [f"RT-{row}a" for row in range(1, 8)]
+        (own,) = (each for each in told["documents"] if each["ii"] == "I-11")
+        moves = [each for each in own["taps"] if each["transformer"] == "TR-1"]
+        assert moves, "the case is too easy"
+        assert moves[0]["from_tap"] == 2
+        assert "SCADA took it" in err
+        _, out, _ = run(capsys, there, "dso", "assess", "--hours")
+        assert "silent sensors: " in out
+    status, out, err = run(capsys, there, "dso", "assess", "--hours")
+    assert (status, out) == (5, "")
+    assert "SCADA does not answer" in err, "nobody guesses where they stand"
 
 
 def test_without_scada_own_means_are_kept_and_that_nobody_has_them_is_said(
