@@ -261,6 +261,35 @@ def returning_w(offer: FlexOffer, called_w: Floats) -> Floats:
     return back_w
 
 
+@given(days, seeds, st.integers(0, 2**32))
+@rounds
+def test_whatever_is_called_of_all_devices_at_once_keeps_the_contract(
+    day: date, seed: int, draw: int
+) -> None:
+    portfolio, found = one(day, seed, fully=True)
+    dice = np.random.default_rng(draw)
+    for customer in portfolio.customers:
+        baseline_w = found.baselines.power_w[found.baselines.pods.index(customer.pod.code)]
+        power_w = baseline_w.copy()
+        for offer in one_of_each_group(dice, found, customer):
+            called_w = activations(dice, offer)
+            sign = -1.0 if offer.direction is Direction.UP else 1.0
+            power_w += sign * (called_w - returning_w(offer, called_w))
+        contract_w = customer.contract_w
+        assert (power_w <= np.maximum(contract_w, baseline_w) + 1e-6).all()
+        assert (power_w >= np.minimum(-contract_w, baseline_w) - 1e-6).all()
+
+
+def one_of_each_group(
+    dice: np.random.Generator, found: Offering, customer: Customer
+) -> list[FlexOffer]:
+    groups: dict[str, list[FlexOffer]] = {}
+    for offer in found.offers:
+        if offer.pod == customer.pod:
+            groups.setdefault(offer.exclusive_group or offer.mrid, []).append(offer)
+    return [group[int(dice.integers(len(group)))] for group in groups.values()]
+
+
 @given(days, seeds, st.randoms(use_true_random=False))
 @rounds
 def test_the_order_of_the_inputs_does_not_matter(day: date, seed: int, dice: object) -> None:
