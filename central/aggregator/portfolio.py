@@ -1,7 +1,7 @@
 """The customers of an aggregator: where they are, what they may take, and what they can move."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
@@ -10,6 +10,7 @@ import numpy as np
 
 from central.aggregator.devices.declared import Device
 from central.aggregator.history import Booleans, Floats
+from central.documents.customers import CustomerList, ListedCustomer
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 from ledger.facts.pod import Pod
@@ -90,6 +91,25 @@ class Portfolio:
                 )
         return cls(aggregator, tuple(ordered))
 
+    @classmethod
+    def listed(cls, told: CustomerList, devices: Mapping[Pod, Sequence[Device]]) -> Self:
+        """Return the portfolio of a list of customers (I-02), with what they have declared.
+
+        Whoever is not on the list does not take part, and neither does a resource that it does
+        not name.
+
+        Args:
+            told: the newest revision of the list.
+            devices: what each owner has declared.
+
+        Raises:
+            Rejected: `undeclared`: the list names a resource that nobody has declared; or as
+                `Customer`.
+        """
+        return cls.of(
+            told.sender, (_listed(each, devices.get(each.pod, ())) for each in told.customers)
+        )
+
     @property
     def pods(self) -> tuple[str, ...]:
         """Return the codes of the PODs, in ascending order."""
@@ -123,3 +143,19 @@ class Portfolio:
         return tuple(
             " ".join(sorted(device.resource for device in each.devices)) for each in self.customers
         )
+
+
+def _listed(customer: ListedCustomer, devices: Sequence[Device]) -> Customer:
+    taken = tuple(device for device in devices if device.resource in customer.resources)
+    for resource in customer.resources:
+        if resource not in {device.resource for device in taken}:
+            raise Rejected(
+                f"{resource.value} is on the list of customers, and no device of it is declared",
+                where=customer.pod.code,
+                remedy="ask its owner for the figures, or strike it out in a next revision",
+                reason="undeclared",
+            )
+    return Customer(
+        pod=customer.pod, contract_w=customer.contract_w, owner=customer.owner, devices=taken,
+        feed_in_w=customer.feed_in_w, consent=customer.consent,
+    )  # fmt: skip

@@ -6,6 +6,8 @@ import pytest
 
 from central.aggregator.devices.declared import Battery, Generation
 from central.aggregator.portfolio import Customer, Portfolio
+from central.documents.availability import Resource
+from central.documents.customers import CustomerList, ListedCustomer
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 from ledger.facts.pod import Pod
@@ -40,6 +42,37 @@ def test_what_may_be_given_is_what_may_be_taken_unless_told_otherwise() -> None:
     with pytest.raises(Rejected) as caught:
         replace(other, feed_in_w=-1)
     assert caught.value.reason == "bad_feed_in"
+
+
+def a_list(*customers: ListedCustomer) -> CustomerList:
+    return CustomerList(
+        mrid="0d1f7a3e-5a0b-4c59-9a43-0f6f4c1f2b11", revision=3, created_ms=1, sender="agg",
+        receiver="scd", validity=Interval(0, 96 * QUARTER_MS), customers=customers,
+    )  # fmt: skip
+
+
+LISTED = ListedCustomer(
+    pod=Pod("IT002E00000001"), contract_w=3_000, feed_in_w=6_000, owner="owner-1",
+    balance_party="brp", resources=(Resource.BATTERY,), consent_start_ms=0,
+    consent_end_ms=4 * QUARTER_MS,
+)  # fmt: skip
+
+
+def test_a_list_of_customers_says_who_takes_part_and_with_what() -> None:
+    devices = {LISTED.pod: (BATTERY, ROOF), Pod("IT002E00000009"): (ROOF,)}
+    found = Portfolio.listed(a_list(LISTED), devices)
+    expected = replace(
+        customer(1, BATTERY), feed_in_w=6_000, consent=Interval(0, 4 * QUARTER_MS)
+    )  # fmt: skip
+    assert found == Portfolio.of("agg", [expected])
+    assert Portfolio.listed(a_list(), devices).customers == ()
+
+
+def test_what_is_listed_and_was_never_declared_is_refused() -> None:
+    for devices in ({}, {LISTED.pod: (ROOF,)}):
+        with pytest.raises(Rejected, match="battery") as caught:
+            Portfolio.listed(a_list(LISTED), devices)
+        assert caught.value.reason == "undeclared"
 
 
 def test_a_pod_twice_is_refused() -> None:
