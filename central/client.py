@@ -18,7 +18,10 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from ledger.checkpoint import Checkpoint
+from ledger.documents import verify_document
 from ledger.errors import Refused, Unavailable
+from ledger.merkle import verify_consistency
 from ledger.proving import Trust, Verdict, verify
 
 _PAGE_ROWS = 10_000
@@ -100,6 +103,17 @@ class ReadingGap:
     outage_import_wh: int | None
     outage_export_wh: int | None
     state: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketProof:
+    """The way from the entry of a market document to a checkpoint, lowest sibling first."""
+
+    index: int
+    entry: bytes
+    path: tuple[bytes, ...]
+    checkpoint: str
+    anchored: bool
 
 
 class ScdClient:
@@ -243,6 +257,64 @@ class ScdClient:
             ScdRefused: nothing is anchored yet.
         """
         return self._get("/v1/log/checkpoint", {}).text
+
+    def market_checkpoint(self, *, anchored: bool = False) -> str:
+        """Return the newest checkpoint of the market log, as a signed note.
+
+        Args:
+            anchored: the newest that is final on the ledger instead.
+
+        Raises:
+            ScdAway: no answer.
+            ScdRefused: there is none yet, or no log is kept.
+        """
+        return self._get("/v1/market-log/checkpoint", {"anchored": str(anchored).lower()}).text
+
+    def market_consistency(self, older: Checkpoint, newer: Checkpoint) -> None:
+        """Check here that a head of the market log continues an older one.
+
+        Raises:
+            Rejected: `bad_proof`: it does not: keep both notes, they are evidence.
+            ScdAway: no answer.
+            ScdRefused: the log was never so large.
+        """
+        sizes = {"from": str(older.size), "to": str(newer.size)}
+        told = self._get("/v1/market-log/consistency", sizes).json()
+        path = [bytes.fromhex(each) for each in told["path"]]
+        verify_consistency(older.size, older.root, newer.size, newer.root, path)
+
+    def market_proof(self, document_hash: bytes) -> MarketProof:
+        """Return the way from a document, named by its hash, to a checkpoint.
+
+        Raises:
+            ScdAway: no answer.
+            ScdRefused: the token may not know of it, or it is under no checkpoint yet.
+        """
+        told = self._get("/v1/market-log/proof", {"hash": document_hash.hex()}).json()
+        return MarketProof(
+            index=told["index"], entry=bytes.fromhex(told["entry"]),
+            path=tuple(bytes.fromhex(each) for each in told["path"]),
+            checkpoint=told["checkpoint"], anchored=told["anchored"],
+        )  # fmt: skip
+
+    def document_bundle(self, mrid: str, revision: int | None = None) -> bytes:
+        """Return a document of the market as a bundle that proves it; the latest by default.
+
+        Raises:
+            ScdAway: no answer.
+            ScdRefused: there is none that the token may read.
+        """
+        asked = {"format": "bundle"} | ({"revision": str(revision)} if revision else {})
+        return self._get(f"/v1/documents/{mrid}", asked).content
+
+    def prove_document(self, mrid: str, trust: Trust, revision: int | None = None) -> Verdict:
+        """Fetch a document with its proof and verify it here, offline.
+
+        Raises:
+            ScdAway: no answer.
+            ScdRefused: there is none that the token may read.
+        """
+        return verify_document(self.document_bundle(mrid, revision), trust)
 
     def _rows(self, path: str, asked: Mapping[str, str], kind: type[RowT]) -> Iterator[RowT]:
         for page in self._pages(path, asked):

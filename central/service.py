@@ -19,6 +19,7 @@ from central.scd.documents_alerts import AlertDelivery, Webhook
 from central.scd.documents_desk import DocumentDesk
 from central.scd.documents_log import MarketLog
 from central.scd.documents_log_store import SqliteMarketLog
+from central.scd.documents_proofs import DocumentProver
 from central.scd.documents_store import SqliteDocuments
 from central.scd.evidence import SqliteEvidence
 from central.scd.ingest import Ingest
@@ -56,8 +57,13 @@ class Central:
     documents: SqliteDocuments
 
     def services(self) -> Services:
-        """Return what the API works with."""
+        """Return what the API works with.
+
+        Raises:
+            Rejected: the market log's key cannot be read or is of another kind.
+        """
         board, logbook = LiveBoard(), LogBook(self.evidence)
+        market_log = self.market_log() if self.config.market_log else None
         return Services(
             evidence=self.evidence,
             series=self.series,
@@ -71,6 +77,8 @@ class Central:
             tokens=self.tokens,
             documents=self.documents,
             desk=DocumentDesk(self.documents, self.config.party_keys(), self.clock),
+            market_log=market_log,
+            document_prover=DocumentProver(market_log, self.anchors) if market_log else None,
             directory=Directory(self.evidence),
             clock=self.clock,
             max_body_bytes=self.config.api.max_body_mib * _MIB,

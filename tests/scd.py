@@ -13,16 +13,24 @@ import uvicorn
 
 from central.api.app import application
 from central.api.services import Services
-from central.config import CentralConfig, PartyConfig, SeriesConfig, StoreConfig
+from central.config import (
+    CentralConfig,
+    MarketLogConfig,
+    PartyConfig,
+    SeriesConfig,
+    StoreConfig,
+)
 from central.scd.audit import Report, audit
 from central.scd.roles import EVERY_POD, Grant, Role
 from central.service import Central, opened
 from ledger.facts.interval import Interval
 from ledger.facts.record import GapCause
 from ledger.proving import LedgerTrust, Trust
+from ledger.signing import SigningKey
 from tests.segments import FIRST_MS, ORIGIN, TestLog, TestNode, lively
 
 HOUR_MS = 3_600_000
+MARKET_ORIGIN = "certiflex.test/market"
 FIRST_HOUR = Interval(FIRST_MS, FIRST_MS + HOUR_MS)
 
 
@@ -145,8 +153,10 @@ def world(
         log_key=log.key.public.encode().hex(),
         store=StoreConfig(evidence=folder / "evidence.db", series=folder / "series"),
         series=SeriesConfig(grace_s=0),
+        market_log=MarketLogConfig(origin=MARKET_ORIGIN, key_file=folder / "market-log.key"),
         parties=parties,
     )
+    SigningKey.generate("EdDSA").save(folder / "market-log.key")
     clock = HandClock()
     with opened(config, create=True, clock=clock) as central, ExitStack() as closing:
         yield World(central=central, nodes=nodes, log=log, clock=clock, closing=closing)

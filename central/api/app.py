@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from central.api import exchange, fleet, ingest, operations, pods, problems
+from central.api import exchange, fleet, ingest, market_log, operations, pods, problems
 from central.api.bodies import CBOR
 from central.api.documents import ProblemDocument, refusals
 from central.api.services import Services
@@ -33,8 +33,8 @@ def application(services: Services | None) -> FastAPI:
     )
     app.state.services = services
     problems.install(app)
-    for router in (pods.router, fleet.router, exchange.router, operations.router):
-        app.include_router(router)
+    for each in (pods, fleet, exchange, market_log, operations):
+        app.include_router(each.router)
     app.router.routes.extend(ingest.ROUTES)
     app.openapi = lambda: description(app)  # type: ignore[method-assign]
     app.add_middleware(Counting)

@@ -1,8 +1,8 @@
 """The JSON documents of the API, as OpenAPI describes them; rows are the same in every format."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from central.api import problems, rendering
 
@@ -300,6 +300,37 @@ class FiledDocument(BaseModel):
     revision: int
     hash: str
     outcome: Literal["stored", "duplicate"]
+
+
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+class MarketLogProof(BaseModel):
+    """The way from a market document's entry to a checkpoint; all in hexadecimal but the note."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_: str = Field(alias="schema")
+    hash: Digest
+    index: int
+    entry: str = Field(description="the entry's bytes; its leaf hash is where the path begins")
+    path: list[Digest] = Field(description="lowest sibling first")
+    size: int
+    checkpoint: str
+    anchored: bool = Field(description="whether the checkpoint is final on the ledger")
+
+
+class MarketLogConsistency(BaseModel):
+    """That the log of `to` entries continues the log of `from`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_: str = Field(alias="schema")
+    from_: int = Field(alias="from")
+    to: int
+    from_root: Digest
+    to_root: Digest
+    path: list[Digest]
 
 
 class Latest(ReadingRow):

@@ -44,10 +44,11 @@ _NO_STORE = {"Cache-Control": "private, no-store", "Vary": "Accept, Authorizatio
 
 
 class DocumentFormat(StrEnum):
-    """The two forms of one document."""
+    """The forms of one document; a bundle is the signed one with its proof."""
 
     JSON = "json"
     COSE = "cose"
+    BUNDLE = "bundle"
 
 
 Ii = Annotated[
@@ -64,7 +65,9 @@ OptionalFrom = Annotated[str | None, Query(alias="from", description="RFC 3339 w
 OptionalTo = Annotated[str | None, Query(description="RFC 3339 with offset")]
 Latest = Annotated[bool, Query(description="only the last revision of each")]
 Signed = Annotated[bool, Query(description="with the signed bytes, in Base64")]
-AsDocument = Annotated[DocumentFormat, Query(alias="format", description="JSON, or as signed")]
+AsDocument = Annotated[
+    DocumentFormat, Query(alias="format", description="JSON, as signed, or with its proof")
+]
 
 _DOCUMENTS = pa.schema(
     [
@@ -254,7 +257,11 @@ def filed(
     responses={
         200: {
             "description": "The document.",
-            "content": {JSON: {"schema": _READ}, COSE: {"schema": _BINARY}},
+            "content": {
+                JSON: {"schema": _READ},
+                COSE: {"schema": _BINARY},
+                CBOR: {"schema": _BINARY},
+            },
         },
         **documents.refusals(400, 401, 403, 404),
     },
@@ -262,7 +269,10 @@ def filed(
 def read(
     mrid: Mrid, ask: Asking, revision: Revision = None, told_as: AsDocument = DocumentFormat.JSON
 ) -> Response:
-    """Return a revision of a document, the latest by default: in JSON, or as it was signed."""
+    """Return a revision of a document, the latest by default: in JSON, or as it was signed.
+
+    As a bundle, with its place in the market log, it can be verified offline.
+    """
     scope = _scope(ask)
     found = [
         each
@@ -276,6 +286,8 @@ def read(
     stored = max(found, key=lambda each: each.revision)
     if told_as is DocumentFormat.COSE:
         return Response(stored.signed, 200, _NO_STORE, COSE)
+    if told_as is DocumentFormat.BUNDLE:
+        return Response(_bundle(ask, stored), 200, _NO_STORE, CBOR)
     told = {
         "schema": "certiflex/document/v1", "ii": stored.ii, "arrival": stored.arrival,
         "arrived": told_instant(stored.arrived_ms), "hash": stored.document_hash.hex(),
@@ -345,6 +357,13 @@ def _signed_of(body: bytes) -> bytes:
             remedy="sign the canonical bytes of this very document", reason="signed_another",
         )  # fmt: skip
     return signed
+
+
+def _bundle(ask: Asker, stored: StoredDocument) -> bytes:
+    prover = ask.services.document_prover
+    if prover is None:
+        raise Problem(404, "no-market-log", "no log of market documents is kept here")
+    return prover.bundle(stored)
 
 
 def _content(stored: StoredDocument) -> Document:

@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from central.scd.documents_desk import DocumentDesk
+from central.scd.documents_log import MarketLog
+from central.scd.documents_proofs import DocumentProver
 from central.scd.ingest import Ingest
 from central.scd.inquiry import Inquiry
 from central.scd.logbook import LogBook
@@ -55,6 +57,8 @@ class Services:
     tokens: TokenStore
     documents: DocumentStore
     desk: DocumentDesk
+    market_log: MarketLog | None
+    document_prover: DocumentProver | None
     directory: Directory
     clock: Clock
     max_body_bytes: int

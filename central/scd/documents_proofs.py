@@ -16,10 +16,14 @@ from ledger.documents import DocumentBundle, Logging, encode_document_bundle
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What bundles rest on: a seal, and what leads from it to the ledger, if anything does."""
+    """What bundles rest on: a seal, and what leads from it to the ledger, if anything does.
+
+    `is_final`: the ledger holds its head.
+    """
 
     seal: Seal
-    chain_part: bytes | None
+    is_final: bool
+    chain_part: bytes | None = None
 
 
 class DocumentProver:
@@ -34,13 +38,19 @@ class DocumentProver:
 
         Best is one that is final on the ledger, else the newest.
         """
-        anchored = self._anchors.anchored()
-        if anchored is not None and index < anchored.size:
-            final = self._log.sealed_at(anchored.size)
-            if final is not None:
-                return Ground(final, anchored.chain_part)
+        final = self.final()
+        if final is not None and index < final.seal.size:
+            return final
         latest = self._log.latest()
-        return Ground(latest, None) if latest is not None and index < latest.size else None
+        return Ground(latest, is_final=False) if latest and index < latest.size else None
+
+    def final(self) -> Ground | None:
+        """Return the newest seal that is final on the ledger."""
+        anchored = self._anchors.anchored()
+        seal = self._log.sealed_at(anchored.size) if anchored else None
+        if anchored is None or seal is None:
+            return None
+        return Ground(seal, is_final=True, chain_part=anchored.chain_part)
 
     def bundle(self, stored: StoredDocument, ground: Ground | None = None) -> bytes:
         """Return the bundle of a document with its signed bytes, on given ground or the best.
@@ -49,10 +59,7 @@ class DocumentProver:
             NotProvable: documents of its kind are not in the log.
             InvariantBroken: the log does not lead to its seals.
         """
-        if stored.ii not in LOGGED:
-            raise NotProvable(
-                f"documents of {stored.ii} are not in the market log", reason="not_logged"
-            )
+        need_logged(stored)
         return encode_document_bundle(
             DocumentBundle(
                 signed=stored.signed, entry=entry_of(stored), logging=self._logging(stored, ground)
@@ -71,3 +78,15 @@ class DocumentProver:
             index=proof.index, path=proof.path, checkpoint=ground.seal.note,
             chain_part=ground.chain_part,
         )  # fmt: skip
+
+
+def need_logged(stored: StoredDocument) -> None:
+    """Refuse documents of kinds that are not in the log.
+
+    Raises:
+        NotProvable: it is of one.
+    """
+    if stored.ii not in LOGGED:
+        raise NotProvable(
+            f"documents of {stored.ii} are not in the market log", reason="not_logged"
+        )
