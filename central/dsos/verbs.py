@@ -221,7 +221,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         dispatched = dso_dispatch(
             desk, work.expected, work.plan.setting, called,
             silence=Silence(config.failsafe_after_s, config.failsafe_floor_w),
-            held=held_set_points(central.documents, called.pods),
+            held=held_set_points(central.documents, frozenset(desk.grid.pods)),
             progress=progress_of(arguments),
         )  # fmt: skip
     tell(arguments, "dso-dispatch", dispatched.documents, dispatched.steps)

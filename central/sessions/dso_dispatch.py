@@ -18,7 +18,7 @@ from central.documents.outcome import MarketOutcome
 from central.dso.dispatch import Dispatch, dispatch
 from central.dso.limits import Limits
 from central.dso.powerflow import Setting
-from central.dso.telling.orders import Resolved, resolved_orders
+from central.dso.telling.orders import Resolved, resolved_orders, with_what_stands
 from central.dso.telling.set_points import Silence, set_points
 from central.scd.documents import DocumentQuery
 from central.scd.ports import DocumentStore
@@ -36,11 +36,6 @@ class Called:
     outcomes: Sequence[MarketOutcome]
     offers: Sequence[FlexOffer]
     baselines: Sequence[Baseline]
-
-    @property
-    def pods(self) -> frozenset[str]:
-        """Return whom the offers are of."""
-        return frozenset(each.pod.code for each in self.offers)
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,8 @@ def dso_dispatch(
         setting: with own means, quarter by quarter.
         called: orders with what they rest on.
         silence: what holds when a light node hears nobody.
-        held: the set-points that each POD has been given before.
+        held: the set-points that each POD of the grid has been given before: they are in what
+            is checked.
         progress: told the row that begins.
 
     Raises:
@@ -88,7 +84,7 @@ def dso_dispatch(
         )  # fmt: skip
         found = dispatch(
             desk.power_flow,
-            expectation,
+            with_what_stands(desk.grid, expectation, resolved, held),
             [each.ordered for each in resolved],
             np.array([each.baseline_w for each in resolved]).reshape(len(resolved), -1),
             Limits.of(desk.grid, desk.margin),

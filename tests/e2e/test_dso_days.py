@@ -155,7 +155,7 @@ def dispatch_at_the_end(made: Room, outcome: Outcome) -> None:
         given = called(span, {pod: {last: power_w}})
         found = dso_dispatch(
             made.desk, expected, outcome.plan.setting, given, silence=Silence(),
-            held=held_set_points(store, given.pods),
+            held=held_set_points(store, frozenset(made.desk.grid.pods)),
         )  # fmt: skip
         (only,) = found.documents
         assert only.validity == Interval(span.end_ms - QUARTER_MS, span.end_ms)

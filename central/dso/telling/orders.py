@@ -6,7 +6,7 @@ every quarter that moves, before and after.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,12 +14,12 @@ import numpy as np
 from central.documents.baseline import Baseline
 from central.documents.header import Direction, Document, Reference
 from central.documents.offer import FlexOffer
-from central.documents.order import FlexOrder, OrderedOffer
+from central.documents.order import FlexOrder, OrderedOffer, SetPoint
 from central.documents.outcome import MarketOutcome, Stage
 from central.dso.delivering import NO_REBOUND, Rebound
 from central.dso.dispatch import Ordered, coming_back_w
 from central.dso.expectation import Expectation
-from central.dso.grid.model import Floats
+from central.dso.grid.model import Booleans, Floats, Grid
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS
 
@@ -87,6 +87,61 @@ def resolved_orders(
     return made
 
 
+def with_what_stands(
+    grid: Grid,
+    expectation: Expectation,
+    resolved: Sequence[Resolved],
+    held: Mapping[str, Sequence[SetPoint]],
+) -> Expectation:
+    """Return what is drawn with the set-points in it that were sent before and still stand.
+
+    A new order for the same offer takes the place of what was sent for it.
+
+    Raises:
+        Rejected: `sold_twice`: a POD moves for another offer already.
+    """
+    moving = {(each.ordered.pod, start_ms): each
+              for each in resolved for start_ms in _moving_ms(expectation, each)}  # fmt: skip
+    drawn_va = expectation.drawn_va.copy()
+    for pod, given in held.items():
+        node, tan_phi = grid.pod_node[grid.pod(pod)], grid.tan_phi[grid.pod(pod)]
+        for start_ms, point in _standing(given).items():
+            at = (start_ms - expectation.start_ms) // QUARTER_MS
+            if not 0 <= at < expectation.quarters:
+                continue
+            ordered = moving.get((pod, start_ms))
+            if ordered is None:
+                drawn_va[0, at, node] += point.difference_w * (1 + 1j * tan_phi)
+            elif point.offer.mrid != ordered.offer.mrid:
+                raise Rejected(
+                    f"{pod} moves for offer {point.offer.mrid} already, by set-point {point.mrid}",
+                    where=f"order {ordered.order.mrid}, offer {ordered.offer.mrid}",
+                    remedy="a POD moves for one offer at a time",
+                    reason="sold_twice",
+                )
+    return replace(expectation, drawn_va=drawn_va)
+
+
+def _standing(given: Sequence[SetPoint]) -> dict[int, SetPoint]:
+    """Return the set-point that holds in each quarter: the one with the highest number."""
+    standing: dict[int, SetPoint] = {}
+    for point in sorted(given, key=lambda one: one.sequence):
+        span = point.validity
+        standing.update(dict.fromkeys(range(span.start_ms, span.end_ms, QUARTER_MS), point))
+    return standing
+
+
+def _moving_ms(expectation: Expectation, each: Resolved) -> Iterator[int]:
+    """Yield the start of each quarter in which an order moves its POD, or something comes back."""
+    for at in np.flatnonzero(_is_moving(each.ordered.rebound, each.ordered.power_w)):
+        yield expectation.interval_of(int(at)).start_ms
+
+
+def _is_moving(rebound: Rebound, power_w: Floats) -> Booleans:
+    moving: Booleans = power_w + coming_back_w(rebound, power_w) >= _LEAST_W
+    return moving
+
+
 def reference_to(document: Document) -> Reference:
     """Return what another document calls this one."""
     return Reference(mrid=document.mrid, revision=document.revision)
@@ -120,9 +175,8 @@ def _resolved(
             raise _wrong(order, each, what, "not_forecast")
         power_w[at] = quarter.power_w
     rebound = rebound_of(offer)
-    moving = (power_w >= _LEAST_W) | (coming_back_w(rebound, power_w) >= _LEAST_W)
     baseline_w = np.zeros(expectation.quarters)
-    for at in map(int, np.flatnonzero(moving)):
+    for at in map(int, np.flatnonzero(_is_moving(rebound, power_w))):
         start_ms = expectation.interval_of(at).start_ms
         if start_ms not in programme:
             what = f"no baseline of {offer.pod} covers quarter {start_ms}"

@@ -7,14 +7,23 @@ import pytest
 
 from central.documents.header import Buyer, Direction, QuarterPower, Reference
 from central.documents.offer import Rebound as ToldRebound
+from central.documents.order import SetPoint
 from central.documents.outcome import Stage
 from central.dso.delivering import NO_REBOUND, Rebound
 from central.dso.expectation import expected
-from central.dso.telling.orders import Resolved, rebound_of, reference_to, resolved_orders
+from central.dso.telling.orders import (
+    Resolved,
+    rebound_of,
+    reference_to,
+    resolved_orders,
+    with_what_stands,
+)
 from central.sessions.dso_dispatch import Called
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
-from tests.activations import called
+from ledger.facts.pod import Pod
+from tests.activations import called, reference
+from tests.documents import SET_POINT
 from tests.grids import feeder
 
 GRID = feeder(6)
@@ -130,3 +139,34 @@ def test_awards_of_one_offer_add_up() -> None:
     (only,) = resolved(replace(good, orders=[order], outcomes=[twice]))
     assert only.ordered.power_w[1] == 1_000
     assert only.order.outcome == Reference(mrid=outcome.mrid, revision=1)
+
+
+def sent(pod: str, sequence: int, at: range, difference_w: int, offer: int) -> SetPoint:
+    span = Interval(at.start * QUARTER_MS, at.stop * QUARTER_MS)
+    return replace(
+        SET_POINT, pod=Pod(pod), sequence=sequence, validity=span, difference_w=difference_w,
+        offer=reference(offer), not_before_ms=span.start_ms, expires_ms=span.end_ms,
+    )  # fmt: skip
+
+
+def test_what_was_sent_before_and_still_stands_is_in_what_is_checked() -> None:
+    given = resolved(called(SPAN, {ONE: {1: 500}}))
+    held = {
+        ONE: [sent(ONE, 0, range(1, 3), -300, 1_000)],  # replaced: of the same offer
+        OTHER: [sent(OTHER, 4, range(4), -100, 77), sent(OTHER, 5, range(2, 3), -250, 78),
+                sent(OTHER, 6, range(40, 44), -9, 79)],
+    }  # fmt: skip
+    found = with_what_stands(GRID, EXPECTATION, given, held)
+    changed_w = (found.drawn_va - EXPECTATION.drawn_va).real[0]
+    one, other = (GRID.pod_node[GRID.pod(pod)] for pod in (ONE, OTHER))
+    np.testing.assert_allclose(changed_w[:, one], [0, 0, -300, 0, 0, 0, 0, 0])
+    np.testing.assert_allclose(changed_w[:, other], [-100, -100, -250, -100, 0, 0, 0, 0])
+    assert np.abs(changed_w).sum() == pytest.approx(850)
+
+
+def test_a_pod_that_moves_for_another_offer_already_is_not_sold_again() -> None:
+    given = resolved(called(SPAN, {ONE: {1: 500}}))
+    with pytest.raises(Rejected, match=f"{ONE} moves for offer .* already") as told:
+        with_what_stands(GRID, EXPECTATION, given, {ONE: [sent(ONE, 0, range(1, 2), -300, 77)]})
+    assert told.value.reason == "sold_twice"
+    with_what_stands(GRID, EXPECTATION, given, {ONE: [sent(ONE, 0, range(2, 3), -300, 77)]})
