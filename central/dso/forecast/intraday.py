@@ -116,6 +116,7 @@ class Coming:
         day: position in the shown days of each quarter.
         slot: slot of each quarter.
         begin: the first quarter's place in the row of all shown slots.
+        ended: the place after the last quarter that has ended: one less while another runs.
         origins: such places in the past, at about the same time of the day.
     """
 
@@ -124,6 +125,7 @@ class Coming:
     day: Integers
     slot: Integers
     begin: int
+    ended: int
     origins: Integers
 
     @classmethod
@@ -141,14 +143,15 @@ class Coming:
         )
         day = np.array([span.shown.index(one) for one in days])
         begin = int(day[0] * SLOTS + slot[0])
-        places = np.arange(_LONGEST, begin - HORIZON + 1)
+        ended = begin - (start_ms > now_ms)
+        places = np.arange(_LONGEST + begin - ended, begin - HORIZON + 1)
         apart = (places - begin + SLOTS // 2) % SLOTS - SLOTS // 2
-        return cls(start_ms, span, day, slot, begin, places[np.abs(apart) <= _AROUND])
+        return cls(start_ms, span, day, slot, begin, ended, places[np.abs(apart) <= _AROUND])
 
 
 @dataclass(frozen=True, slots=True)
 class _Errors:
-    """Errors of the day-ahead forecast [W] up to now in a row, shape (pods, begin)."""
+    """Errors of the day-ahead forecast [W] in all quarters that have ended, shape (pods, ended)."""
 
     error_w: Singles
     known: Booleans
@@ -156,10 +159,10 @@ class _Errors:
 
 def _errors(fit: Fit, seen: Days, coming: Coming) -> _Errors:
     count = fit.mean_w.shape[1]
-    error_w = (seen.power_w - fit.mean_w).swapaxes(0, 1).reshape(count, -1)[:, : coming.begin]
+    error_w = (seen.power_w - fit.mean_w).swapaxes(0, 1).reshape(count, -1)[:, : coming.ended]
     known = np.ones(error_w.shape, np.bool_)
     if seen.known is not None:
-        known = seen.known.swapaxes(0, 1).reshape(count, -1)[:, : coming.begin]
+        known = seen.known.swapaxes(0, 1).reshape(count, -1)[:, : coming.ended]
     return _Errors(error_w * known, known)
 
 
@@ -183,9 +186,12 @@ class _Learnt:
 
 
 def _learn(errors: _Errors, coming: Coming, penalty: float) -> _Learnt:
-    """Return the ridge of the 16 next errors on the means of the last 1, 4 and 16."""
+    """Return the ridge of the 16 next errors on the means of the last 1, 4 and 16.
+
+    What is under way now is not looked at, so neither is its like before each origin.
+    """
     places = np.append(coming.origins, coming.begin)
-    features, fresh = _means(errors, places)
+    features, fresh = _means(errors, places - (coming.begin - coming.ended))
     ahead = sliding_window_view(errors.error_w, HORIZON, axis=1)[:, coming.origins]
     whole = sliding_window_view(errors.known, HORIZON, axis=1)[:, coming.origins].all(axis=2)
     counted = whole & fresh[:, :-1]

@@ -84,6 +84,15 @@ def test_it_starts_with_the_next_quarter(lived: Town) -> None:
     assert (found.start_ms, found.quarter_count) == (noon_ms, HORIZON)
 
 
+@pytest.mark.parametrize("hour", [3, 9, 12, 18])
+def test_a_quarter_under_way_is_not_taken_for_silence(lived: Town, hour: int) -> None:
+    on_ms = day_start_ms(DAY) + hour * HOUR_MS
+    within, on = forecast(lived, on_ms + 2 * 60_000), forecast(lived, on_ms)
+    assert within.start_ms == on_ms + QUARTER_MS
+    apart_w = np.abs(within.mean_w[:, 0] - on.mean_w[:, 1]).sum()
+    assert apart_w < 0.1 * np.abs(on.mean_w[:, 1]).sum()
+
+
 def test_it_goes_on_after_midnight(lived: Town) -> None:
     now_ms = day_start_ms(DAY) + 22 * HOUR_MS
     coming = Coming.of(now_ms, Method())
