@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import httpx
 
+from hil.feeder.network import Position
 from hil.sensors import Sample
 from ledger import codec
 from ledger.codec.cbor import loads_plain
@@ -157,7 +158,7 @@ class Delivery:
 
 def signed_measurements(
     samples: Sequence[Sample],
-    positions: Mapping[str, bool],
+    positions: Mapping[str, Position],
     *,
     unix_ms: int,
     sender: str,
@@ -170,14 +171,15 @@ def signed_measurements(
 
     Args:
         samples: what was measured, all at this instant or before, in its quarter-hour.
-        positions: whether each switch whose position is known without a sensor is closed.
+        positions: of each breaker whose position is known without a sensor.
         unix_ms: the instant.
         sender: the party that signs.
         receiver: the party that it is for.
         key: the sender's.
     """
     start_ms = unix_ms // _QUARTER_MS * _QUARTER_MS
-    known = {one.sensor: one.closed for one in samples if one.closed is not None}
+    shut = {True: Position.CLOSED, False: Position.OPEN}
+    known = {one.sensor: shut[one.closed] for one in samples if one.closed is not None}
     document = [
         _VERSION,
         _KIND,
@@ -189,8 +191,8 @@ def signed_measurements(
         [start_ms, start_ms + _QUARTER_MS],
         [_sensor(sample) for sample in sorted(samples, key=lambda one: one.sensor)],
         [
-            [name, unix_ms, "closed" if closed else "open"]
-            for name, closed in sorted({**positions, **known}.items())
+            [name, unix_ms, str(position)]
+            for name, position in sorted({**positions, **known}.items())
         ],
     ]
     return key.sign(codec.encode(document), DOCUMENT_CONTEXT)

@@ -8,6 +8,7 @@ from typing import Any
 from hil.config import address_of
 from hil.delivery import Collector, Delivery, HttpCollector, signed_measurements
 from hil.feeder.description import CIGRE, read_description
+from hil.feeder.network import Position
 from hil.http_server import HttpServer
 from hil.plant import Plant
 from hil.plant_file import (
@@ -144,14 +145,18 @@ class Field:
 
     def measure(self, unix_ms: int) -> list[Sample]:
         """Return what all sensors say at an instant, and let it wait for delivery."""
-        closed = self.plant.state.closed
+        state = self.plant.state
+        positions = {
+            breaker: state.position(breaker, branch)
+            for breaker, branch in self.plant.network.breakers.items()
+        }
+        closed = {name: at is Position.CLOSED for name, at in positions.items()}
         taken = (one.sample(self.plant.flow, closed, unix_ms) for one in self.sensors.values())
         samples = [sample for sample in taken if sample is not None]
         if self.delivery is not None and self._key is not None and samples:
-            watched = {place.name for place in self.plant.network.sensors}
             document = signed_measurements(
                 samples,
-                {name: shut for name, shut in closed.items() if name not in watched},
+                {name: at for name, at in positions.items() if name not in self.sensors},
                 unix_ms=unix_ms,
                 sender=self._settings.sensors.sender,
                 receiver=self._settings.sensors.receiver,
@@ -213,6 +218,11 @@ class Field:
             "failure": self.plant.failure,
             "lowest": {"node": lowest, "voltage_pu": round(min(parts[lowest]), 5)},
             "highest": {"node": highest, "voltage_pu": round(max(parts[highest]), 5)},
+            "busbars_pu": {
+                node: round(sum(parts[node]) / len(parts[node]), 5)
+                for node in self.plant.network.busbars
+                if node in parts
+            },
             "supplied_w": round(supplied_va.real),
             "supplied_var": round(supplied_va.imag),
             "losses_w": round(flow.losses_w()),

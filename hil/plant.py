@@ -195,6 +195,11 @@ class Plant:
         """Return the transformer of that name, if there is one."""
         return next((one for one in self.network.transformers if one.name == device), None)
 
+    def switch_on(self, device: str) -> str:
+        """Return the switch that stands in a line, where its name is asked for; else what is."""
+        here = [one.name for one in self.network.switches if one.branch == device]
+        return here[0] if len(here) == 1 else device
+
     def _known(self, device: str, names: Iterable[str]) -> str:
         known = sorted(names)
         if device not in known:

@@ -154,6 +154,7 @@ class Scada:
         """
         if self._moving.locked():
             raise Rejected("another configuration is being carried out", reason="busy")
+        configuration = self._by_switch(configuration)
         async with self._moving:
             if self._has_taken(configuration):
                 return
@@ -171,6 +172,16 @@ class Scada:
             self._changed.set()
             for move in _in_order(m for m in configuration.moves if m.start_ms <= now_ms):
                 await self._make(move)
+
+    def _by_switch(self, configuration: Configuration) -> Configuration:
+        """Return it with the names of switches, where the operator calls them by their lines."""
+        moves = (
+            replace(move, device=self._plant.switch_on(move.device))
+            if move.action in {Action.OPEN, Action.CLOSE}
+            else move
+            for move in configuration.moves
+        )
+        return replace(configuration, moves=tuple(moves))
 
     def _has_taken(self, configuration: Configuration) -> bool:
         taken = self._taken.get(configuration.mrid)

@@ -14,6 +14,7 @@ from hil.feeder.description import (
 )
 
 NOMINAL_HZ = 50.0
+_MOST_LOW_V = 1_000
 _M_PER_KM = 1000.0
 
 
@@ -73,6 +74,14 @@ class SensorKind(StrEnum):
     BREAKER = "breaker"  # low-voltage breaker of an outgoing line, with its device (LV3G)
 
 
+class Position(StrEnum):
+    """Where a breaker stands; tripped is open by its own protection."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    TRIPPED = "tripped"
+
+
 @dataclass(frozen=True, slots=True)
 class SensorPlace:
     """Where a sensor sits: at a node, on what flows from it into a branch."""
@@ -98,6 +107,12 @@ class State:
     closed: Mapping[str, bool]
     steps: Mapping[str, int]
     out: frozenset[str] = frozenset()
+
+    def position(self, breaker: str, branch: str) -> Position:
+        """Return where a breaker of a branch stands; a failed branch has tripped it."""
+        if branch in self.out:
+            return Position.TRIPPED
+        return Position.CLOSED if self.closed.get(breaker, True) else Position.OPEN
 
     def tapped(self, name: str, position: int) -> "State":
         """Return the state with one tap changer elsewhere."""
@@ -142,6 +157,23 @@ class Network:
     def branches(self) -> tuple[Line | Transformer, ...]:
         """Return lines, then transformers."""
         return (*self.lines, *self.transformers)
+
+    @property
+    def busbars(self) -> tuple[str, ...]:
+        """Return the nodes of medium voltage."""
+        inner = (name for name in self.nodes if name != self.source)
+        return tuple(name for name in inner if self.nominal_v[name] > _MOST_LOW_V)
+
+    @property
+    def breakers(self) -> Mapping[str, str]:
+        """Return the branch of each breaker: of a switch, else of what is fed above low voltage.
+
+        A branch without a switch gives its name to its breaker.
+        """
+        switched = {one.name: one.branch for one in self.switches}
+        fed = (one for one in self.branches if self.nominal_v[one.ends[0]] > _MOST_LOW_V)
+        own = {one.name: one.name for one in fed if one.name not in switched.values()}
+        return switched | own
 
     def normal_state(self) -> State:
         """Return the state in which nothing has happened yet."""

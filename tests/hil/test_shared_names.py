@@ -51,3 +51,16 @@ def test_every_device_in_the_field_is_one_that_the_operator_knows() -> None:
             assert GRID.branches[sensor.branch].name == place.branch
             assert GRID.nodes[int(GRID.branch_from[sensor.branch])].name == place.node
     assert {place.name for place in NETWORK.sensors} <= known.keys()
+
+
+def test_every_breaker_in_the_field_is_one_that_the_operator_knows() -> None:
+    branches = {branch.name for branch in GRID.branches}
+    sensors = {sensor.name: sensor for sensor in GRID.sensors}
+    assert {"S1", "LV3G-3", "L-2-3", "TR-1", "TS-10"} <= NETWORK.breakers.keys()
+    for breaker, branch in NETWORK.breakers.items():
+        sensor = sensors.get(breaker)
+        at = sensor.branch if sensor is not None else GRID.branch(breaker)
+        assert at is not None
+        assert GRID.branches[at].name == branch
+    above = {one.name for one in NETWORK.branches if not one.ends[0].startswith("LV")}
+    assert above <= set(NETWORK.breakers.values()) <= branches

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from hil.delivery import Collector, Delivery, HttpCollector, signed_measurements
+from hil.feeder.network import Position
 from ledger.errors import Refused, Unavailable
 from ledger.signing import SigningKey
 from tests.fakes.hil_collector import KEY, CollectorServer, Failure, FakeCollector
@@ -38,7 +39,7 @@ async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
 
 def document(number: int, key: SigningKey = KEY) -> bytes:
     return signed_measurements(
-        [], {"S1": False}, unix_ms=number, sender="field", receiver="dso", key=key
+        [], {"S1": Position.OPEN}, unix_ms=number, sender="field", receiver="dso", key=key
     )
 
 

@@ -12,6 +12,7 @@ from central.documents.encoding import opened, verify
 from central.documents.measurement import BreakerState, FieldMeasurements
 from hil.delivery import MOST_WAITING, Delivery, HttpCollector, signed_measurements
 from hil.feeder.description import read_description
+from hil.feeder.network import Position
 from hil.plant import Plant
 from hil.sensors import FieldSensor, Sample
 from ledger.errors import Refused, Unavailable
@@ -32,7 +33,12 @@ def samples() -> list[Sample]:
 
 def signed(taken: list[Sample]) -> bytes:
     return signed_measurements(
-        taken, {"S1": False, "S3": True}, unix_ms=AT_MS, sender="field", receiver="dso", key=KEY
+        taken,
+        {"S1": Position.OPEN, "S3": Position.CLOSED, "L-2-3": Position.TRIPPED},
+        unix_ms=AT_MS,
+        sender="field",
+        receiver="dso",
+        key=KEY,
     )
 
 
@@ -62,6 +68,7 @@ def test_the_collector_reads_what_the_sensors_said() -> None:
             )  # fmt: skip
     states = {one.breaker: one.state for one in read.breakers}
     assert states.pop("S1") is BreakerState.OPEN
+    assert states.pop("L-2-3") is BreakerState.TRIPPED
     assert set(states) == {"S3", *(f"LV3G-{number}" for number in (3, 5, 6, 8, 10))}
     assert set(states.values()) == {BreakerState.CLOSED}
 

@@ -104,6 +104,23 @@ async def test_sensors_measure_and_their_documents_arrive() -> None:
     assert (first.created_ms, second.created_ms) == (NOON_MS + 10_000, NOON_MS + 20_000)
 
 
+async def test_a_line_that_fails_is_told_and_its_return_as_well() -> None:
+    room = Room(PlantSettings(sensors=SensorSettings(every_s=4.0)))
+    async with room.living():
+        told = []
+        for count, action in enumerate(("out", "back"), start=1):
+            room.field.command({"command": "plant", "action": action, "device": "L-2-3"})
+            room.field.command({"command": "plant", "action": action, "device": "L-3-R1-R2"})
+            await room.pass_(4)
+            await eventually(lambda count=count: len(room.collector.kept) == count)
+            newest = list(room.collector.kept.values())[-1]
+            told.append({one.breaker: str(one.state) for one in newest.breakers})
+    assert [(one["L-2-3"], one["LV3G-3"], one["L-1-2"]) for one in told] == [
+        ("tripped", "open", "closed"), ("closed", "closed", "closed"),
+    ]  # fmt: skip
+    assert {one["S1"] for one in told} == {"open"}
+
+
 async def test_what_could_not_be_delivered_is_tried_again() -> None:
     room = Room(PlantSettings(sensors=SensorSettings(every_s=10.0)))
     room.collector.failures = [Failure.LOST, Failure.KEPT]
@@ -136,9 +153,12 @@ async def test_the_plant_is_ruled_by_command() -> None:
         assert told["failure"] is None
         assert told["lowest"]["voltage_pu"] < told["highest"]["voltage_pu"]
         assert told["supplied_w"] > told["losses_w"] > 0
+        assert list(told["busbars_pu"]) == [f"MV-{number}" for number in range(1, 15)]
+        assert all(0.9 < part < 1.1 for part in told["busbars_pu"].values())
         told = room.field.command({"action": "out", "device": "L-3-4", "position": None})
         assert told["out_of_service"] == ["L-3-4"]
         assert len(told["unsupplied_pods"]) > 50
+        assert "MV-4" not in told["busbars_pu"]
         told = room.field.command({"action": "tap", "device": "TR-1", "position": -2})
         assert told["taps"]["TR-1"] == -2
 

@@ -101,6 +101,14 @@ async def test_it_makes_before_it_breaks(monkeypatch: pytest.MonkeyPatch) -> Non
     assert room.plant.state.closed == {"Q": True, "P": False}
 
 
+async def test_a_switch_is_known_by_the_line_it_stands_in_too() -> None:
+    room = Room(ring())
+    line = next(one.branch for one in room.plant.network.switches if one.name == "Q")
+    await room.take(switch(line, closed=True))
+    assert room.plant.state.closed["Q"]
+    assert await room.refusal(switch("L-9-9", closed=True)) == "unknown_device"
+
+
 async def test_capacitors_go_in_step_by_step() -> None:
     room = Room(ring())
     began_ms = room.clock.now_ms()
