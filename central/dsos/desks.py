@@ -87,6 +87,7 @@ class Located:
         work: of which the forecast is made; an assessment is not.
         steps: rows that an assessment ends.
         seen, estimate: None for the day after.
+        metered: PODs whose certified readings took part.
     """
 
     desk: Desk
@@ -94,6 +95,7 @@ class Located:
     steps: tuple[str, ...]
     seen: Heard | None = None
     estimate: Estimate | None = None
+    metered: tuple[str, ...] = ()
 
 
 def located(arguments: argparse.Namespace) -> Located:
@@ -111,7 +113,8 @@ def located(arguments: argparse.Namespace) -> Located:
         inquiry, now_ms = central.services().inquiry, central.clock.now_ms()
         metered = newest_readings(desk.grid, central.evidence, inquiry, now_ms)
         estimate = desk.estimate(expected, work.setting, seen, metered)
-        return Located(desk, work, ("RT-1a", "RT-2a", "RT-3a"), seen, estimate)
+        rows = ("RT-1a", "RT-2a", "RT-3a")
+        return Located(desk, work, rows, seen, estimate, tuple(sorted(metered)))
 
 
 def work_of(

@@ -126,10 +126,12 @@ def unbalance_figures(unbalance: Unbalance) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tell_seen(seen: Heard | None, estimate: Estimate | None) -> None:
+def tell_seen(desk: Desk, seen: Heard | None, estimate: Estimate | None) -> None:
     """Print what the field showed, of the next four hours."""
     if estimate is None or seen is None:
         return
+    for name, state in _switched(desk, seen).items():
+        print(f"{name} is {state}")
     for liar in estimate.liars:
         print(f"{liar.measurement.origin} {liar.measurement.name} does not fit: "
               f"{liar.deviations:.1f} standard deviations off")  # fmt: skip
@@ -138,6 +140,33 @@ def tell_seen(seen: Heard | None, estimate: Estimate | None) -> None:
             print(f"{told} sensors: {_some(names)}")
     for note in estimate.notes:
         print(note)
+
+
+def seen_figures(
+    desk: Desk, seen: Heard | None, estimate: Estimate | None, metered: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the field showed as JSON has it; nothing for the day after."""
+    if estimate is None or seen is None:
+        return {}
+    return {
+        "seen": {
+            "sensors": sorted({one.name for one in seen.measured}),
+            "silent": list(seen.silent),
+            "unknown": list(seen.strangers),
+            "metered_pods": list(metered),
+            "switched": _switched(desk, seen),
+            "does_not_fit": {
+                liar.measurement.name: round(liar.deviations, 1) for liar in estimate.liars
+            },
+            "notes": list(estimate.notes),
+        }
+    }
+
+
+def _switched(desk: Desk, seen: Heard) -> dict[str, str]:
+    """Return the branches that are not as the grid's file has them, open or closed."""
+    other = np.flatnonzero(seen.closed != desk.grid.closed)
+    return {desk.grid.branches[k].name: "closed" if seen.closed[k] else "open" for k in other}
 
 
 def tell_need(desk: Desk, need: Need) -> None:

@@ -18,6 +18,7 @@ from central.dsos.pictures import own_means, who_can_help
 from central.dsos.screen import (
     forecast_figures,
     progress_of,
+    seen_figures,
     tell_congestions,
     tell_cut_off,
     tell_dispatched,
@@ -117,13 +118,13 @@ def _assess(arguments: argparse.Namespace) -> int:
     if arguments.phases:
         return _assess_phases(arguments)
     at = located(arguments)
-    assessed = at.work.assessed
-    tell(arguments, "dso-assess", [at.work.alert()], at.steps)
+    assessed, besides = at.work.assessed, seen_figures(at.desk, at.seen, at.estimate, at.metered)
+    tell(arguments, "dso-assess", [at.work.alert()], at.steps, besides)
     if not arguments.json:
         tell_congestions(assessed.congestions)
         tell_cut_off(assessed.cut_off)
         tell_newton(assessed.flow)
-        tell_seen(at.seen, at.estimate)
+        tell_seen(at.desk, at.seen, at.estimate)
     return Exit.FALSE if assessed.congestions else Exit.OK
 
 
@@ -136,7 +137,7 @@ def _assess_phases(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         tell_congestions(assessed.congestions)
         tell_unbalances(assessed.unbalances)
-        tell_seen(at.seen, at.estimate)
+        tell_seen(at.desk, at.seen, at.estimate)
     draw(arguments, {"phases.svg": phase_voltages(at.desk.grid, assessed)})
     return Exit.OK if assessed.holds else Exit.FALSE
 
@@ -163,12 +164,13 @@ def _request(arguments: argparse.Namespace) -> int:
 
 def _all(arguments: argparse.Namespace) -> int:
     outcome, desk = outcome_of(arguments)
-    tell(arguments, "dso-all", outcome.documents, outcome.steps)
+    besides = seen_figures(desk, outcome.seen, outcome.estimate, outcome.metered)
+    tell(arguments, "dso-all", outcome.documents, outcome.steps, besides)
     if not arguments.json:
         tell_congestions(outcome.assessed.congestions)
         tell_cut_off(outcome.assessed.cut_off)
         tell_newton(outcome.assessed.flow)
-        tell_seen(outcome.seen, outcome.estimate)
+        tell_seen(desk, outcome.seen, outcome.estimate)
         tell_plan(outcome)
         tell_need(desk, outcome.need)
     draw(arguments, own_means(desk, outcome) | who_can_help(desk, outcome.need))

@@ -77,4 +77,7 @@ def dso_real_time(
     with row("RT-7a"):
         requests = work.requests()
     documents = (alert, configuration, *profiles, *requests)
-    return Outcome(expected, work.assessed, work.plan, need, documents, row.done, estimate, seen)
+    return Outcome(
+        expected, work.assessed, work.plan, need, documents, row.done,
+        estimate, seen, tuple(sorted(metered)),
+    )  # fmt: skip

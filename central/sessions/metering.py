@@ -7,13 +7,14 @@ from central.scd.ports import Evidence
 from central.scd.stored import State
 from ledger.facts.interval import slot_start_ms
 
-_OLDEST_MS = 60_000
+# A light node signs a minute at a time, and the newest has to arrive as well.
+_OLDEST_MS = 120_000
 
 
 def newest_readings(
     grid: Grid, evidence: Evidence, inquiry: Inquiry, now_ms: int
 ) -> dict[str, Metered]:
-    """Return what each metered POD draws now, by signed readings of the last minute.
+    """Return what each metered POD draws now, by signed readings of the last two minutes.
 
     A POD with more than one meter is the sum of all; if one of them is silent it is left out.
     """

@@ -50,6 +50,7 @@ class Outcome:
         steps: rows gone through.
         estimate: the grid as it is; None for the day after.
         seen: what field sensors said; None for the day after.
+        metered: PODs whose certified readings took part.
     """
 
     expected: Expected
@@ -60,3 +61,4 @@ class Outcome:
     steps: list[str]
     estimate: Estimate | None = None
     seen: Heard | None = None
+    metered: tuple[str, ...] = ()

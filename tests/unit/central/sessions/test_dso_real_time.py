@@ -18,6 +18,7 @@ from central.documents.measurement import (
 from central.dso.estimation.measuring import Metered
 from central.dso.grid.model import Grid, Phasors
 from central.dso.powerflow import PowerFlow
+from central.dsos.screen import seen_figures
 from central.sessions.dso_real_time import dso_real_time
 from ledger.facts.interval import Interval
 from tests.desks import DAY, demo, demo_history, desk
@@ -99,6 +100,10 @@ def test_certified_readings_take_part() -> None:
     metered = {pod: Metered(truth[pod].real, truth[pod].imag) for pod in made.grid.pods[:20]}
     outcome = dso_real_time(made, NOW_MS, [field(made.grid)], metered)
     assert outcome.estimate is not None
+    told = seen_figures(made, outcome.seen, outcome.estimate, outcome.metered)["seen"]
+    assert told["metered_pods"] == sorted(metered)
+    assert told["switched"] == {}
+    assert "VC-MV-1" in told["sensors"]
     node = made.grid.connections[0].node
     here = [truth[each.pod] for each in made.grid.connections if each.node == node]
     if all(each.pod in metered for each in made.grid.connections if each.node == node):
@@ -111,6 +116,8 @@ def test_a_sensor_that_lies_is_named() -> None:
     outcome = dso_real_time(made, NOW_MS, [field(made.grid, lying=liar)], {})
     assert outcome.estimate is not None
     assert liar in {each.measurement.name for each in outcome.estimate.liars}
+    told = seen_figures(made, outcome.seen, outcome.estimate, outcome.metered)["seen"]
+    assert told["does_not_fit"][liar] > 3
 
 
 def test_a_line_switched_out_changes_what_is_assessed() -> None:
@@ -123,6 +130,10 @@ def test_a_line_switched_out_changes_what_is_assessed() -> None:
     dark = after.assessed.flow.voltage_pu[0] == 0
     assert dark[made.grid.node("MV-9")]
     assert not (before.assessed.flow.voltage_pu[0] == 0).any()
+    told = seen_figures(made, after.seen, after.estimate, after.metered)["seen"]
+    assert told["switched"] == {"L-8-9": "open"}
+    assert told["silent"] == sorted(sensor.name for sensor in made.grid.sensors)
+    assert (told["sensors"], told["metered_pods"]) == ([], [])
     alert = after.documents[0]
     assert isinstance(alert, CongestionAlert)
     assert alert.unsolved[0].why.startswith("nothing feeds MV-9")
