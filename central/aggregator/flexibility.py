@@ -75,6 +75,7 @@ def movable(
     *,
     filed: Sequence[Baseline] = (),
     least_w: int = 1,
+    lasting: int = 1,
 ) -> Iterator[Movable]:
     """Yield what the devices of a portfolio can move.
 
@@ -86,6 +87,7 @@ def movable(
         filed: programmes (I-03) that are known: the market measures offers against these, so that
             the tighter of both baselines counts.
         least_w: what is worth a call.
+        lasting: how long batteries can be called at the least [quarters].
     """
     room = room_of(portfolio, baselines, filed)
     allowed = latest(availabilities)
@@ -102,7 +104,7 @@ def movable(
         of_kind = _Rows(kind, position, tuple(device for _, device in rows))
         told = [allowed.get((baselines.pods[at], kind.resource)) for at in position]
         leeway = _leeway(portfolio, room, of_kind, told, baselines.interval)
-        for movement in _moved(of_kind, leeway, baselines.interval):
+        for movement in _moved(of_kind, leeway, baselines.interval, lasting):
             whole = _in_whole_watts(movement, least_w)
             if whole.power_w.any():
                 yield Movable(kind.resource, position, of_kind.devices, whole)
@@ -212,12 +214,13 @@ def _figures(told: Sequence[DerAvailability | None], name: str, otherwise: int) 
     return np.array([otherwise if one is None else one for one in figures], dtype=np.int64)
 
 
-def _moved(rows: _Rows, leeway: Leeway, interval: Interval) -> Iterator[Movement]:
+def _moved(rows: _Rows, leeway: Leeway, interval: Interval, lasting: int) -> Iterator[Movement]:
     devices = rows.devices
     if rows.kind is Load:
         return move_loads([each for each in devices if isinstance(each, Load)], leeway)
     if rows.kind is Battery:
-        return move_batteries([each for each in devices if isinstance(each, Battery)], leeway)
+        batteries = [each for each in devices if isinstance(each, Battery)]
+        return move_batteries(batteries, leeway, lasting)
     if rows.kind is Vehicle:
         cars = [each for each in devices if isinstance(each, Vehicle)]
         return move_vehicles(cars, leeway, interval)

@@ -119,7 +119,16 @@ def make_offers(
     found = baselines(
         history, portfolio, interval, method=method, known_until_ms=known_until_ms
     )  # fmt: skip
-    ways = list(movable(portfolio, found, availabilities, filed=filed, least_w=terms.least_w))
+    ways = list(
+        movable(
+            portfolio,
+            found,
+            availabilities,
+            filed=filed,
+            least_w=terms.least_w,
+            lasting=terms.lasting_s // _QUARTER_S,
+        )
+    )
     shared = _alternatives(ways)
     made = [
         offer

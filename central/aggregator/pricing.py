@@ -15,6 +15,8 @@ from central.aggregator.history import Floats, Integers
 from central.documents.header import FULL_PERMILLE, Direction
 from ledger.errors import Rejected
 
+_QUARTER_S = 900
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
@@ -25,6 +27,8 @@ class Terms:
         feed_in_ueur_per_mwh: what they get for it, never more than that.
         fee_ueur_per_mwh: what the aggregator takes, 0 or more.
         least_w: the least that is offered in a quarter-hour, 1 or more.
+        lasting_s: how long batteries can be called at the least, whole quarters: a congestion
+            lasts for hours, and the market is spared the choice between many short offers.
 
     Raises:
         Rejected: `bad_terms`.
@@ -34,13 +38,15 @@ class Terms:
     feed_in_ueur_per_mwh: int
     fee_ueur_per_mwh: int
     least_w: int = 100
+    lasting_s: int = 7_200
 
     def __post_init__(self) -> None:
         """Refuse terms at which nobody could offer."""
         prices = (0, self.feed_in_ueur_per_mwh, self.retail_ueur_per_mwh)
-        if list(prices) != sorted(prices) or self.fee_ueur_per_mwh < 0 or self.least_w < 1:
+        least = (self.fee_ueur_per_mwh, self.least_w - 1, self.lasting_s - _QUARTER_S)
+        if list(prices) != sorted(prices) or min(least) < 0 or self.lasting_s % _QUARTER_S:
             raise Rejected(
-                "expected 0 ≤ feed-in ≤ retail, a fee of 0 or more, and 1 W or more",
+                "expected 0 ≤ feed-in ≤ retail, a fee of 0 or more, 1 W or more, whole quarters",
                 where="terms of the aggregator",
                 remedy="check the prices of the contract",
                 reason="bad_terms",

@@ -18,11 +18,14 @@ _BACK_TIMES = 2
 """It is filled, or emptied, again at half the power, over twice the time."""
 
 
-def move_batteries(batteries: Sequence[Battery], leeway: Leeway) -> Iterator[Movement]:
-    """Yield what batteries can give (UP) and take (DOWN).
+def move_batteries(
+    batteries: Sequence[Battery], leeway: Leeway, lasting: int = 1
+) -> Iterator[Movement]:
+    """Yield what batteries can give (UP) and take (DOWN), for `lasting` quarters at the least.
 
     All activations together find enough in the battery, or room in it, though nothing came back
-    in between. Half of the losses fall on the way in, half on the way out.
+    in between. What would not last so long at full power is offered at less. Half of the losses
+    fall on the way in, half on the way out.
     """
     most_w = column([each.power_w for each in batteries])
     charge_wh = column([each.charge_wh for each in batteries])
@@ -35,6 +38,7 @@ def move_batteries(batteries: Sequence[Battery], leeway: Leeway) -> Iterator[Mov
         charge_wh * one_way,
         -(-(FULL_PERMILLE**2) // efficiency),
         leeway,
+        lasting=lasting,
     )
     yield _moved(
         Direction.DOWN,
@@ -42,6 +46,7 @@ def move_batteries(batteries: Sequence[Battery], leeway: Leeway) -> Iterator[Mov
         room_wh / one_way,
         efficiency,
         leeway,
+        lasting=lasting,
     )
 
 
@@ -51,9 +56,11 @@ def _moved(
     energy_wh: Floats,
     back_permille: Integers,
     leeway: Leeway,
+    *,
+    lasting: int,
 ) -> Movement:
     """Return the movement that an energy at the meter [Wh], shape (devices, 1), allows."""
-    power_w = np.minimum(power_w, energy_wh * QUARTERS_PER_HOUR)
+    power_w = np.minimum(power_w, energy_wh * QUARTERS_PER_HOUR / lasting)
     quarter_wh = power_w.max(axis=1, initial=0.0) / QUARTERS_PER_HOUR
     runs = np.floor(energy_wh[:, 0] / np.maximum(quarter_wh, 1e-9) + 1e-9).astype(np.int64)
     runs[quarter_wh <= 0] = 0

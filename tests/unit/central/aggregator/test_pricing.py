@@ -44,15 +44,22 @@ def test_nobody_pays_for_being_moved_and_the_fee_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retail", "feed_in", "fee", "least_w"),
-    [(100, 200, 0, 1), (100, -1, 0, 1), (100, 50, -1, 1), (100, 50, 0, 0)],
+    ("retail", "feed_in", "fee", "least_w", "lasting_s"),
+    [
+        (100, 200, 0, 1, 900),
+        (100, -1, 0, 1, 900),
+        (100, 50, -1, 1, 900),
+        (100, 50, 0, 0, 900),
+        (100, 50, 0, 1, 0),
+        (100, 50, 0, 1, 1_000),
+    ],
 )
 def test_terms_at_which_nobody_could_offer_are_refused(
-    retail: int, feed_in: int, fee: int, least_w: int
+    retail: int, feed_in: int, fee: int, least_w: int, lasting_s: int
 ) -> None:
     with pytest.raises(Rejected) as caught:
         Terms(
             retail_ueur_per_mwh=retail, feed_in_ueur_per_mwh=feed_in, fee_ueur_per_mwh=fee,
-            least_w=least_w,
+            least_w=least_w, lasting_s=lasting_s,
         )  # fmt: skip
     assert caught.value.reason == "bad_terms"

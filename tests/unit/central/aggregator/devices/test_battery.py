@@ -61,6 +61,14 @@ def test_less_than_a_quarter_of_an_hour_is_less_power() -> None:
     assert (down.power_w.max(), down.longest.tolist()) == (1_200.0, [1])
 
 
+def test_what_is_to_last_longer_is_less_power() -> None:
+    up, down = move_batteries([FULL], leeway(), 16)
+    for each in (up, down):
+        assert (each.power_w.max(), each.longest.tolist()) == (1_000.0, [16])
+    up, _ = move_batteries([FULL], leeway(), 4)
+    assert (up.power_w.max(), up.longest.tolist()) == (2_000.0, [8])
+
+
 def test_an_empty_one_gives_nothing_and_a_full_one_takes_nothing() -> None:
     up, _ = moved(Battery(power_w=2_000, capacity_wh=400, charge_wh=0), leeway())
     assert not up.power_w.any()
