@@ -17,7 +17,7 @@ from central.documents.offer import FlexOffer
 from central.documents.outcome import Award, MarketOutcome
 from central.dso.delivering import Taken
 from central.dso.expectation import Expectation
-from central.dso.grid.model import Grid
+from central.dso.grid.model import Floats, Grid
 from central.dso.powerflow import Setting
 from central.dso.telling.orders import rebound_of
 from central.dso.validation import Validation
@@ -86,32 +86,36 @@ def dso_validation(
 def taken_offers(
     grid: Grid, expectation: Expectation, awards: Sequence[Award], offers: Sequence[FlexOffer]
 ) -> Taken:
-    """Return the awards as the validation takes them.
+    """Return the awards as the validation takes them: offer by offer, whoever buys it.
 
     Raises:
         Rejected: an award is of an offer that is not given, of another POD than its offer, or in
             a quarter outside the expectation; a POD is none of the grid's.
     """
     known = {(offer.mrid, offer.revision): offer for offer in offers}
-    power_w = np.zeros((len(awards), expectation.quarters))
-    for row, award in enumerate(awards):
+    power_w: dict[str, Floats] = {}
+    taken: list[FlexOffer] = []
+    for award in awards:
         offer = known.get((award.offer.mrid, award.offer.revision))
         if offer is None:
             raise _wrong(award, "its offer is not among those given")
         if (offer.pod, offer.direction) != (award.pod, award.direction):
             raise _wrong(award, f"its offer is of {offer.pod}, {offer.direction.value}")
+        if offer.mrid not in power_w:
+            power_w[offer.mrid] = np.zeros(expectation.quarters)
+            taken.append(offer)
         for quarter in award.quarters:
             at = (quarter.start_ms - expectation.start_ms) // QUARTER_MS
             if not 0 <= at < expectation.quarters:
                 raise _wrong(award, f"quarter {quarter.start_ms} is outside what was forecast")
-            power_w[row, at] = quarter.power_w
+            power_w[offer.mrid][at] += quarter.power_w
     return Taken.of(
         grid,
-        [award.offer.mrid for award in awards],
-        [award.pod.code for award in awards],
-        is_up=np.array([award.direction is Direction.UP for award in awards], dtype=bool),
-        power_w=power_w,
-        rebounds=[rebound_of(known[award.offer.mrid, award.offer.revision]) for award in awards],
+        [offer.mrid for offer in taken],
+        [offer.pod.code for offer in taken],
+        is_up=np.array([offer.direction is Direction.UP for offer in taken], dtype=bool),
+        power_w=np.array(list(power_w.values())).reshape(len(taken), expectation.quarters),
+        rebounds=[rebound_of(offer) for offer in taken],
     )
 
 

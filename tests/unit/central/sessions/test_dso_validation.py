@@ -141,3 +141,14 @@ def test_awards_without_their_offer_and_outside_the_day_are_refused(
     stranger = replace(offers[0], pod=Pod("IT002E99999999"))
     with pytest.raises(Rejected, match="no pod is called"):
         taken_offers(made.grid, expected.expectation, awarded([stranger]).awards, [stranger])
+
+
+def test_an_offer_that_two_buyers_share_is_checked_as_one(made: Desk, expected: Expected) -> None:
+    one = offer(expected, 1, made.grid.pods[0], 1_000)
+    whole = awarded([one])
+    (award,) = whole.awards
+    half = replace(award.quarters[0], power_w=400)
+    shares = (replace(award, quarters=(half,)), replace(award, buyer=Buyer.TSO, quarters=(half,)))
+    taken = taken_offers(made.grid, expected.expectation, shares, [one])
+    assert taken.mrids == (one.mrid,)
+    assert taken.power_w.sum() == 800
