@@ -177,6 +177,11 @@ class Auction:
         state = RowState.OK if made else RowState.NOTHING
         return Ended(made, state=state, told=f"{len(made)} plans")
 
+    @property
+    def senders(self) -> list[str]:
+        """Return who made the offers of the book, by name."""
+        return sorted({offer.sender for offer in self.book.offers})
+
     # ── means ───────────────────────────────────────────────────────────────────────────────
 
     @property

@@ -142,7 +142,7 @@ class Desk:
         Raises:
             Rejected: no POD has a past.
         """
-        history = self.past(self._before(day_start_ms(day), gate_ms(day)))
+        history = self.past(self.before(day_start_ms(day), gate_ms(day)))
         return day_ahead(
             history,
             customers_of(self.grid),
@@ -158,7 +158,7 @@ class Desk:
         Raises:
             Rejected: no POD has a past.
         """
-        history = self.past(self._before(now_ms, now_ms))
+        history = self.past(self.before(now_ms, now_ms))
         return intraday(
             history,
             customers_of(self.grid),
@@ -389,7 +389,7 @@ class Desk:
             receiver=receiver,
         )
 
-    def _before(self, start_ms: int, known_ms: int) -> Interval:
+    def before(self, start_ms: int, known_ms: int) -> Interval:
         """Return the past that a forecast may look at, on quarters."""
         days = self.method.trained_days + self.method.earlier_days + _SPARE_DAYS
         first_ms = start_ms - days * _MS_PER_DAY

@@ -13,6 +13,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from central.documents.encoding import document_hash, encode, opened, sign
 from central.documents.header import Document, Envelope
@@ -22,6 +23,8 @@ from central.scd.sessions import RowState, SessionRow
 from ledger.errors import CertiflexError, InvariantBroken, Rejected
 from ledger.facts.clock import Clock
 from ledger.signing import SigningKey
+
+Kind = TypeVar("Kind", bound=Document)
 
 log = logging.getLogger("central")
 
@@ -106,6 +109,20 @@ class DurableSession:
             })  # fmt: skip
             self._note_failed(number, error)
             raise
+
+    def take(self, kind: type[Kind], number: str, work: Callable[[], Ended]) -> tuple[Kind, ...]:
+        """Return the documents of a row, all of one kind; see `row`.
+
+        Raises:
+            InvariantBroken: one is of another kind.
+        """
+        documents = self.row(number, work)
+        for each in documents:
+            if not isinstance(each, kind):
+                raise InvariantBroken(
+                    f"row {number} has {each.ii} {each.mrid}, expected {kind.ii}", where=self.name
+                )
+        return tuple(each for each in documents if isinstance(each, kind))
 
     def note(self, number: str, told: str, state: RowState = RowState.OK) -> None:
         """Note a row that files nothing, if it has not ended."""

@@ -1,0 +1,296 @@
+"""The day-ahead market, DA-1a to DA-18a: one call a row of the use case.
+
+```
+ DA-1a …  2a   who takes part                                   I-02
+ DA-3a …  9a   the DSO: forecast, grid, own means, need         I-10, I-11, I-12, I-06
+ DA-1b …  5b   aggregators: what customers can move, offers     I-13, I-01, I-05
+ DA-1c …  2c   the TSO: what it needs                           I-06
+ DA-6b, 3c, 10a  the gate closes: who is in the book
+ DA-11a … 16a  rounds of clearing and validation                I-08, I-12, I-07
+ DA-17a … 18a  published                                        I-08, I-14
+```
+
+A session that was killed goes on where it was: start it again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property, partial
+
+from central.aggregator.history import History
+from central.aggregator.offering import Offering, make_offers
+from central.calendar import day_interval, gate_ms
+from central.documents.availability import DerAvailability
+from central.documents.configuration import GridConfiguration
+from central.documents.customers import CustomerList
+from central.documents.header import Buyer, Envelope, Horizon, Reference
+from central.documents.offer import FlexOffer
+from central.documents.outcome import MarketOutcome
+from central.documents.request import FlexRequest
+from central.market.book import Book
+from central.scd.documents_entries import SealReason
+from central.scd.sessions import RowState
+from central.sessions.auction import Auction
+from central.sessions.dso_work import DsoWork
+from central.sessions.durable import DurableSession, Ended
+from central.sessions.floor import Floor, Seat, history_of
+from central.sessions.shelf import newest
+from central.sessions.states import in_round
+
+
+def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) -> DurableSession:
+    """Go through the day-ahead market of a day, and return the session.
+
+    Args:
+        floor: of the market.
+        day: the market day.
+        gate_closure_ms: when offers and requests are no longer taken; 10:00 of the day before.
+
+    Raises:
+        SessionStopped: an operator stopped it.
+        CertiflexError: a row failed; that is noted, and the session goes on there next time.
+    """
+    made = _Day(floor, day, gate_ms(day) if gate_closure_ms is None else gate_closure_ms)
+    row, take, seal = made.session.row, made.session.take, floor.seal
+    lists = take(CustomerList, "DA-1a", made.customer_lists)
+    row("DA-2a", partial(made.active_pods, lists))
+
+    row("DA-3a", made.forecast)
+    row("DA-4a", made.expectation)
+    row("DA-5a", made.alert)
+    (own_means,) = take(GridConfiguration, "DA-6a", made.own_means)
+    made.hand_over(own_means)
+    row("DA-7a", made.need)
+    row("DA-8a", made.profiles)
+    row("DA-9a", made.requests)
+
+    available = take(DerAvailability, "DA-1b", made.availabilities)
+    row("DA-2b", made.measures)
+    row("DA-3b", partial(made.flexibility, available))
+    row("DA-4b", partial(made.offers, available))
+    row("DA-5b", partial(made.send_offers, available))
+
+    offers = take(FlexOffer, "DA-6b", made.acquire_offers)
+    tso_requests = take(FlexRequest, "DA-3c", partial(made.acquire_requests, Buyer.TSO))
+    dso_requests = take(FlexRequest, "DA-10a", partial(made.acquire_requests, Buyer.DSO))
+    seal(SealReason.GATE_CLOSURE, made.session.name)
+
+    auction = made.auction(offers, [*dso_requests, *tso_requests])
+    for number in auction.rounds():
+        row(in_round("DA-11a", number), auction.serve_dso)
+        row(in_round("DA-12a", number), auction.serve_tso)
+        listed = in_round("DA-13a", number)
+        (taken,) = take(MarketOutcome, listed, partial(made.preliminary, auction, listed))
+        row(in_round("DA-14a", number), partial(auction.assess, taken))
+        row(in_round("DA-15a", number), partial(auction.profile, taken))
+        answer = row(in_round("DA-16a", number), partial(auction.verdicts, taken))
+        if auction.is_settled(taken, answer):
+            break
+
+    published = take(MarketOutcome, "DA-17a", partial(made.outcomes, auction))
+    row("DA-18a", partial(made.plans, auction, published[0]))
+    seal(SealReason.PUBLICATION, made.session.name)
+    return made.session
+
+
+@dataclass
+class _Day:
+    """The rows of one day; what they work out is worked out once."""
+
+    floor: Floor
+    day: date
+    gate_closure_ms: int
+    session: DurableSession = field(init=False)
+    refused: dict[Reference, str] = field(default_factory=dict, init=False)
+    _made: list[tuple[Seat, Offering]] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.session = self.floor.begun(f"day-ahead {self.day.isoformat()}")
+        self.interval = day_interval(self.day)
+        self.parties = self.floor.desk.parties
+
+    # ── who takes part ──────────────────────────────────────────────────────────────────────
+
+    def customer_lists(self) -> Ended:
+        """Share the lists of the aggregators that are played here; take those of the others."""
+        there = newest(self.floor.documents, CustomerList, self.interval)
+        made = []
+        for seat in self.floor.seats:
+            party = seat.portfolio.aggregator
+            to = self.session.envelopes("DA-1a", party)
+            if not any(each.sender == party for each in there):
+                made.append(seat.customer_list(to("scd"), self.interval))
+        count = sum(len(each.customers) for each in (*made, *there))
+        return Ended(made, there, told=f"{count} customers of {len(made) + len(there)} aggregators")
+
+    def active_pods(self, lists: Sequence[CustomerList]) -> Ended:
+        """Tell which PODs on the DSO's grid take part."""
+        listed = {customer.pod.code for each in lists for customer in each.customers}
+        strangers = sorted(listed - set(self.floor.nodes))
+        told = f"{len(listed) - len(strangers)} points of delivery on the grid"
+        if strangers:
+            told += f"; {len(strangers)} are not on it, {strangers[0]} first"
+        return Ended(taken=lists, told=told)
+
+    # ── the DSO ─────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def work(self) -> DsoWork:
+        """Return the DSO's part."""
+        lists = self.session.take(CustomerList, "DA-1a", self.customer_lists)
+        return DsoWork(
+            self.floor.desk,
+            self.session.name,
+            Horizon.DAY_AHEAD,
+            partial(self.floor.desk.forecast_day, self.day),
+            active=frozenset(customer.pod.code for each in lists for customer in each.customers),
+            progress=self.floor.progress,
+        )
+
+    def forecast(self) -> Ended:
+        """Forecast every point of delivery."""
+        return Ended(told=self.work.forecast.statement())
+
+    def expectation(self) -> Ended:
+        """Work out what the grid must carry."""
+        return Ended(told=f"{self.work.expected.expectation.quarters} quarter-hours")
+
+    def alert(self) -> Ended:
+        """Say where limits break, I-10."""
+        congestions = self.work.assessed.congestions
+        state = RowState.OK if congestions else RowState.NOTHING
+        return Ended([self.work.alert()], state=state, told=f"{len(congestions)} limits broken")
+
+    def own_means(self) -> Ended:
+        """Say what own means do, I-11."""
+        return Ended([self.work.configuration()], told=self.work.plan.reason)
+
+    def hand_over(self, asked: GridConfiguration) -> None:
+        """Let SCADA move what own means move."""
+        self.floor.configure(self.session, "DA-6a", asked)
+
+    def need(self) -> Ended:
+        """Work out what customers would have to move."""
+        need = self.work.need
+        residual = len(need.residual)
+        told = f"{residual} limits cannot be kept by anybody known" if residual else ""
+        return Ended(told=told)
+
+    def profiles(self) -> Ended:
+        """Tell the TSO the profile of the primary substations, I-12."""
+        return Ended(self.work.profiles())
+
+    def requests(self) -> Ended:
+        """Ask the market, I-06."""
+        requests = self.work.requests()
+        state = RowState.OK if requests else RowState.NOTHING
+        return Ended(requests, state=state, told="" if requests else "every limit holds")
+
+    # ── aggregators ─────────────────────────────────────────────────────────────────────────
+
+    def availabilities(self) -> Ended:
+        """Take what owners allow, I-13."""
+        found = newest(self.floor.documents, DerAvailability, self.interval)
+        state = RowState.OK if found else RowState.NOTHING
+        return Ended(taken=found, state=state, told=f"{len(found)} resources are available")
+
+    def measures(self) -> Ended:
+        """Tell how much past the aggregators have of their customers, I-01."""
+        known = sum(len(self._past(seat).pods) for seat in self.floor.seats)
+        return Ended(told=f"the past of {known} points of delivery")
+
+    def flexibility(self, available: Sequence[DerAvailability]) -> Ended:
+        """Work out baseline and flexibility of every customer."""
+        notes = [note for _, made in self._offerings(available) for note in made.notes]
+        return Ended(told=f"{len(notes)} notes on customers" if notes else "")
+
+    def offers(self, available: Sequence[DerAvailability]) -> Ended:
+        """Work out the offers."""
+        count = sum(len(made.offers) for _, made in self._offerings(available))
+        return Ended(
+            state=RowState.OK if count else RowState.NOTHING, told=f"{count} offers are made"
+        )
+
+    def send_offers(self, available: Sequence[DerAvailability]) -> Ended:
+        """Send the offers of the aggregators that are played here, I-05."""
+        made = [offer for _, offering in self._offerings(available) for offer in offering.offers]
+        return Ended(made, state=RowState.OK if made else RowState.NOTHING)
+
+    def _past(self, seat: Seat) -> History:
+        desk = self.floor.desk
+        return history_of(
+            seat.portfolio, desk.past(desk.before(self.interval.start_ms, gate_ms(self.day)))
+        )
+
+    def _offerings(self, available: Sequence[DerAvailability]) -> list[tuple[Seat, Offering]]:
+        if self._made is None:
+            self._made = [(seat, self._offering(seat, available)) for seat in self.floor.seats]
+        return self._made
+
+    def _offering(self, seat: Seat, available: Sequence[DerAvailability]) -> Offering:
+        party, now_ms = seat.portfolio.aggregator, self.floor.clock.now_ms()
+
+        def addressed(mrid: str) -> Envelope:
+            return Envelope(
+                mrid=mrid, created_ms=now_ms, sender=party, receiver=self.parties.market
+            )
+
+        return make_offers(
+            seat.portfolio,
+            self._past(seat),
+            [each for each in available if each.receiver == party],
+            seat.terms,
+            session=self.session.name,
+            interval=self.interval,
+            gate_closure_ms=self.gate_closure_ms,
+            expires_ms=self.interval.end_ms,
+            envelope=addressed,
+        )
+
+    # ── the gate ────────────────────────────────────────────────────────────────────────────
+
+    def acquire_offers(self) -> Ended:
+        """Take the offers that came in time and may be taken."""
+        offers = newest(
+            self.floor.documents, FlexOffer, self.interval,
+            where=lambda each: each.session == self.session.name,
+        )  # fmt: skip
+        state = RowState.OK if offers else RowState.NOTHING
+        return Ended(taken=offers, state=state, told=f"{len(offers)} offers")
+
+    def acquire_requests(self, buyer: Buyer) -> Ended:
+        """Take the requests of a buyer that came in time."""
+        requests = newest(
+            self.floor.documents, FlexRequest, self.interval,
+            where=lambda each: each.session == self.session.name and each.buyer is buyer,
+        )  # fmt: skip
+        state = RowState.OK if requests else RowState.NOTHING
+        told = f"{len(requests)} requests" if requests else "nothing is asked for"
+        return Ended(taken=requests, state=state, told=told)
+
+    def auction(self, offers: Sequence[FlexOffer], requests: Sequence[FlexRequest]) -> Auction:
+        """Return the clearing of what is in the book."""
+        book = Book.of(
+            self.session.name, Horizon.DAY_AHEAD, self.interval, offers=offers,
+            requests=requests, nodes=self.floor.nodes, zones=self.floor.zones,
+        )  # fmt: skip
+        portfolios = {seat.portfolio.aggregator: seat.portfolio for seat in self.floor.seats}
+        return Auction(self.session, book, self.floor.rules, self.work, portfolios, self.refused)
+
+    # ── the list, and what is published ─────────────────────────────────────────────────────
+
+    def preliminary(self, auction: Auction, row: str) -> Ended:
+        """Send the list to the DSO, I-08."""
+        to = self.session.envelopes(row, self.parties.market)
+        return auction.preliminary(to(self.parties.dso))
+
+    def outcomes(self, auction: Auction) -> Ended:
+        """Publish what came of the session, I-08."""
+        to = self.session.envelopes("DA-17a", self.parties.market)
+        whole = [to(self.parties.dso), to(self.parties.tso)]
+        return auction.outcomes(whole, [to(each) for each in auction.senders])
+
+    def plans(self, auction: Auction, outcome: MarketOutcome) -> Ended:
+        """Tell owners what they are to provide, I-14."""
+        return auction.plans(outcome, self.floor.clock.now_ms())

@@ -1,0 +1,215 @@
+"""The day-ahead market on the demo grid: every row, every way to end, a kill at each row."""
+
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+
+from central.documents.encoding import opened
+from central.documents.header import Buyer, Document
+from central.documents.outcome import Award, MarketOutcome, Stage
+from central.documents.plan import DerPlan
+from central.documents.validation import TechnicalValidation, Verdict
+from central.dso.forecast.history import History
+from central.errors import StoreAway
+from central.scd.documents import DocumentQuery
+from central.scd.documents_entries import SealReason
+from central.scd.sessions import RowState, SessionRow
+from central.sessions.day_ahead import day_ahead
+from central.sessions.durable import DurableSession, SessionStopped
+from central.sessions.states import SessionState, state_of
+from ledger.errors import Rejected
+from ledger.facts.interval import Interval
+from tests.desks import DAY
+from tests.fakes.scd_evidence import Failure
+from tests.floors import AGGREGATORS, Scene, availabilities
+
+NAME = f"day-ahead {DAY.isoformat()}"
+ROWS = [
+    "DA-1a", "DA-2a", "DA-3a", "DA-4a", "DA-5a", "DA-6a", "DA-6a to SCADA", "DA-7a", "DA-8a",
+    "DA-9a", "DA-1b", "DA-2b", "DA-3b", "DA-4b", "DA-5b", "DA-6b", "DA-3c", "DA-10a", "DA-11a",
+    "DA-12a", "DA-13a", "DA-14a", "DA-15a", "DA-16a", "DA-17a", "DA-18a",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def traded() -> Scene:
+    scene = Scene()
+    scene.file(availabilities(scene.seats))
+    day_ahead(scene.floor(), DAY)
+    return scene
+
+
+Kind = TypeVar("Kind", bound=Document)
+
+
+def documents(scene: Scene, kind: type[Kind]) -> list[Kind]:
+    stored = scene.documents.documents(DocumentQuery(ii=(kind.ii,), limit=10_000))
+    found = [opened(each.signed)[0] for each in stored]
+    return [each for each in found if isinstance(each, kind)]
+
+
+def test_every_row_is_gone_through_in_order(traded: Scene) -> None:
+    rows = traded.sessions.rows(NAME)
+    assert [row.row for row in rows] == ROWS
+    assert state_of(rows) is SessionState.PUBLISHED
+    assert [reason for reason, _ in traded.seals] == [
+        SealReason.GATE_CLOSURE, SealReason.PUBLICATION,
+    ]  # fmt: skip
+
+
+def test_what_is_published_is_what_the_grid_bears(traded: Scene) -> None:
+    outcomes = documents(traded, MarketOutcome)
+    finals = {each.receiver: each for each in outcomes if each.stage is Stage.FINAL}
+    assert set(finals) == {"dso", "tso", *AGGREGATORS}
+    answers = documents(traded, TechnicalValidation)
+    approved = {
+        (verdict.offer.mrid, quarter.start_ms): quarter.power_w
+        for verdict in answers[-1].verdicts
+        for quarter in verdict.quarters
+    }
+    taken: dict[tuple[str, int], int] = {}
+    for award in finals["dso"].awards:
+        for quarter in award.quarters:
+            place = award.offer.mrid, quarter.start_ms
+            taken[place] = taken.get(place, 0) + quarter.power_w
+    assert taken == approved
+    assert all(each.verdict is Verdict.APPROVED for each in answers[-1].verdicts)
+
+
+def test_each_aggregator_sees_its_own_awards_only(traded: Scene) -> None:
+    finals = {
+        each.receiver: each
+        for each in documents(traded, MarketOutcome)
+        if each.stage is Stage.FINAL
+    }
+    parts = [finals[party].awards for party in AGGREGATORS]
+    assert all(parts)
+    assert sorted(map(len, parts)) != [len(finals["dso"].awards)] * 2
+    assert sum(map(len, parts)) == len(finals["dso"].awards)
+    assert finals["dso"].awards == finals["tso"].awards
+
+
+def test_every_award_becomes_a_plan_of_its_owner(traded: Scene) -> None:
+    (whole,) = [
+        each for each in documents(traded, MarketOutcome)
+        if each.stage is Stage.FINAL and each.receiver == "dso"
+    ]  # fmt: skip
+    plans = documents(traded, DerPlan)
+    assert len(plans) == len(whole.awards)
+    assert {each.receiver for each in plans} == {"owners"}
+    assert {award.buyer for award in whole.awards} == {Buyer.DSO}
+
+
+def test_a_session_that_has_ended_is_read_back_and_changes_nothing(traded: Scene) -> None:
+    before = traded.documents.snapshot()
+    traded.clock.at_ms += 3_600_000
+    day_ahead(traded.floor(), DAY)
+    assert traded.documents.snapshot() == before
+    assert len(traded.sessions.rows(NAME)) == len(ROWS)
+
+
+class _Dying:
+    """Sessions of which one commit fails: nothing kept, or kept though nobody was told."""
+
+    def __init__(self, scene: Scene, at: int, how: Failure) -> None:
+        self.scene, self.at, self.how, self.count = scene, at, how, 0
+
+    def __enter__(self) -> None:
+        self.commit = self.scene.sessions.commit_row
+
+        def counting(row: SessionRow, *more: object) -> None:
+            if row.has_ended:
+                if self.count == self.at:
+                    self.scene.sessions.failures = [self.how]
+                self.count += 1
+                self.commit(row, *more)  # type: ignore[arg-type]
+
+        self.scene.sessions.commit_row = counting  # type: ignore[method-assign, assignment]
+
+    def __exit__(self, *_: object) -> None:
+        self.scene.sessions.commit_row = self.commit  # type: ignore[method-assign]
+        self.scene.sessions.failures = []
+
+
+def _few() -> Scene:
+    """Return a scene that is quick: a few customers, a grid that needs little."""
+    scene = Scene()
+    scene.file(availabilities(scene.seats))
+    return scene
+
+
+def test_after_a_kill_at_every_row_the_session_ends_as_it_would_have(traded: Scene) -> None:
+    """One session, killed at each of its rows in turn, in both ways, until it ends."""
+    scene = _few()
+    deaths = 0
+    for at in range(len(ROWS)):
+        how = Failure.LOST if at % 2 else Failure.KEPT
+        with _Dying(scene, 0, how), pytest.raises(StoreAway):
+            day_ahead(scene.floor(), DAY)
+        deaths += 1
+        if how is Failure.LOST:
+            with _Dying(scene, 0, Failure.KEPT), pytest.raises(StoreAway):
+                day_ahead(scene.floor(), DAY)
+    day_ahead(scene.floor(), DAY)
+    assert deaths == len(ROWS)
+    assert [row.row for row in scene.sessions.rows(NAME) if row.has_ended] == ROWS
+    assert _awards(scene) == _awards(traded)
+
+
+def _awards(scene: Scene) -> list[Award]:
+    (whole,) = [
+        each for each in documents(scene, MarketOutcome)
+        if each.stage is Stage.FINAL and each.receiver == "dso"
+    ]  # fmt: skip
+    return [replace(each, request=whole.awards[0].request) for each in whole.awards]
+
+
+# ── the other ways to end ───────────────────────────────────────────────────────────────────
+
+
+def state(scene: Scene) -> SessionState:
+    return state_of(scene.sessions.rows(NAME))
+
+
+def test_without_owners_there_are_no_offers_and_all_is_unmet() -> None:
+    scene = Scene()
+    day_ahead(scene.floor(), DAY)
+    assert state(scene) is SessionState.NO_OFFERS
+    finals = [each for each in documents(scene, MarketOutcome) if each.stage is Stage.FINAL]
+    assert all(each.unmet for each in finals)
+
+
+def test_a_calm_grid_asks_for_nothing() -> None:
+    scene = Scene(peak_share=0.5)
+    scene.file(availabilities(scene.seats))
+    day_ahead(scene.floor(), DAY)
+    assert state(scene) is SessionState.NOTHING_ASKED
+
+
+def test_a_missing_forecast_ends_in_a_named_state_and_goes_on_when_it_is_there() -> None:
+    scene = Scene()
+    scene.file(availabilities(scene.seats))
+    floor = scene.floor()
+    lost = replace(floor.desk, past=_nothing)
+    with pytest.raises(Rejected):
+        day_ahead(replace(floor, desk=lost), DAY)
+    assert state(scene) is SessionState.FAILED
+    last = scene.sessions.rows(NAME)[-1]
+    assert (last.row, last.state) == ("DA-3a", RowState.FAILED)
+    day_ahead(scene.floor(), DAY)
+    assert state(scene) is SessionState.PUBLISHED
+
+
+def _nothing(_: Interval) -> History:
+    raise Rejected("no POD has a past", where="history", reason="no_history")
+
+
+def test_a_stopped_market_publishes_nothing() -> None:
+    scene = Scene()
+    floor = scene.floor()
+    DurableSession(NAME, scene.sessions, scene.documents, {}, scene.clock).stop("by hand")
+    with pytest.raises(SessionStopped):
+        day_ahead(floor, DAY)
+    assert state(scene) is SessionState.STOPPED
+    assert documents(scene, MarketOutcome) == []
