@@ -24,19 +24,23 @@ from central.calendar import day_interval, gate_ms
 from central.documents.availability import DerAvailability
 from central.documents.configuration import GridConfiguration
 from central.documents.customers import CustomerList
-from central.documents.header import Buyer, Envelope, Horizon, Reference
+from central.documents.header import Buyer, Envelope, Horizon
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
-from central.market.book import Book
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState
-from central.sessions.auction import Auction
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor, Seat, history_of
+from central.sessions.market_rows import MarketRows
 from central.sessions.shelf import newest
 from central.sessions.states import in_round
+
+
+def session_name(day: date) -> str:
+    """Return the name of the session of a market day."""
+    return f"day-ahead {day.isoformat()}"
 
 
 def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) -> DurableSession:
@@ -51,7 +55,10 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
         SessionStopped: an operator stopped it.
         CertiflexError: a row failed; that is noted, and the session goes on there next time.
     """
-    made = _Day(floor, day, gate_ms(day) if gate_closure_ms is None else gate_closure_ms)
+    made = _Day(
+        floor, session_name(day), Horizon.DAY_AHEAD, day_interval(day), day,
+        gate_ms(day) if gate_closure_ms is None else gate_closure_ms,
+    )  # fmt: skip
     row, take, seal = made.session.row, made.session.take, floor.seal
     lists = take(CustomerList, "DA-1a", made.customer_lists)
     row("DA-2a", partial(made.active_pods, lists))
@@ -60,7 +67,7 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
     row("DA-4a", made.expectation)
     row("DA-5a", made.alert)
     (own_means,) = take(GridConfiguration, "DA-6a", made.own_means)
-    made.hand_over(own_means)
+    made.hand_over("DA-6a", own_means)
     row("DA-7a", made.need)
     row("DA-8a", made.profiles)
     row("DA-9a", made.requests)
@@ -88,27 +95,19 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
         if auction.is_settled(taken, answer):
             break
 
-    published = take(MarketOutcome, "DA-17a", partial(made.outcomes, auction))
+    published = take(MarketOutcome, "DA-17a", partial(made.outcomes, auction, "DA-17a"))
     row("DA-18a", partial(made.plans, auction, published[0]))
     seal(SealReason.PUBLICATION, made.session.name)
     return made.session
 
 
 @dataclass
-class _Day:
-    """The rows of one day; what they work out is worked out once."""
+class _Day(MarketRows):
+    """The rows that only the day-ahead market has."""
 
-    floor: Floor
     day: date
     gate_closure_ms: int
-    session: DurableSession = field(init=False)
-    refused: dict[Reference, str] = field(default_factory=dict, init=False)
     _made: list[tuple[Seat, Offering]] | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        self.session = self.floor.begun(f"day-ahead {self.day.isoformat()}")
-        self.interval = day_interval(self.day)
-        self.parties = self.floor.desk.parties
 
     # ── who takes part ──────────────────────────────────────────────────────────────────────
 
@@ -155,37 +154,6 @@ class _Day:
     def expectation(self) -> Ended:
         """Work out what the grid must carry."""
         return Ended(told=f"{self.work.expected.expectation.quarters} quarter-hours")
-
-    def alert(self) -> Ended:
-        """Say where limits break, I-10."""
-        congestions = self.work.assessed.congestions
-        state = RowState.OK if congestions else RowState.NOTHING
-        return Ended([self.work.alert()], state=state, told=f"{len(congestions)} limits broken")
-
-    def own_means(self) -> Ended:
-        """Say what own means do, I-11."""
-        return Ended([self.work.configuration()], told=self.work.plan.reason)
-
-    def hand_over(self, asked: GridConfiguration) -> None:
-        """Let SCADA move what own means move."""
-        self.floor.configure(self.session, "DA-6a", asked)
-
-    def need(self) -> Ended:
-        """Work out what customers would have to move."""
-        need = self.work.need
-        residual = len(need.residual)
-        told = f"{residual} limits cannot be kept by anybody known" if residual else ""
-        return Ended(told=told)
-
-    def profiles(self) -> Ended:
-        """Tell the TSO the profile of the primary substations, I-12."""
-        return Ended(self.work.profiles())
-
-    def requests(self) -> Ended:
-        """Ask the market, I-06."""
-        requests = self.work.requests()
-        state = RowState.OK if requests else RowState.NOTHING
-        return Ended(requests, state=state, told="" if requests else "every limit holds")
 
     # ── aggregators ─────────────────────────────────────────────────────────────────────────
 
@@ -259,38 +227,4 @@ class _Day:
         state = RowState.OK if offers else RowState.NOTHING
         return Ended(taken=offers, state=state, told=f"{len(offers)} offers")
 
-    def acquire_requests(self, buyer: Buyer) -> Ended:
-        """Take the requests of a buyer that came in time."""
-        requests = newest(
-            self.floor.documents, FlexRequest, self.interval,
-            where=lambda each: each.session == self.session.name and each.buyer is buyer,
-        )  # fmt: skip
-        state = RowState.OK if requests else RowState.NOTHING
-        told = f"{len(requests)} requests" if requests else "nothing is asked for"
-        return Ended(taken=requests, state=state, told=told)
-
-    def auction(self, offers: Sequence[FlexOffer], requests: Sequence[FlexRequest]) -> Auction:
-        """Return the clearing of what is in the book."""
-        book = Book.of(
-            self.session.name, Horizon.DAY_AHEAD, self.interval, offers=offers,
-            requests=requests, nodes=self.floor.nodes, zones=self.floor.zones,
-        )  # fmt: skip
-        portfolios = {seat.portfolio.aggregator: seat.portfolio for seat in self.floor.seats}
-        return Auction(self.session, book, self.floor.rules, self.work, portfolios, self.refused)
-
     # ── the list, and what is published ─────────────────────────────────────────────────────
-
-    def preliminary(self, auction: Auction, row: str) -> Ended:
-        """Send the list to the DSO, I-08."""
-        to = self.session.envelopes(row, self.parties.market)
-        return auction.preliminary(to(self.parties.dso))
-
-    def outcomes(self, auction: Auction) -> Ended:
-        """Publish what came of the session, I-08."""
-        to = self.session.envelopes("DA-17a", self.parties.market)
-        whole = [to(self.parties.dso), to(self.parties.tso)]
-        return auction.outcomes(whole, [to(each) for each in auction.senders])
-
-    def plans(self, auction: Auction, outcome: MarketOutcome) -> Ended:
-        """Tell owners what they are to provide, I-14."""
-        return auction.plans(outcome, self.floor.clock.now_ms())

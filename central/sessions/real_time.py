@@ -1,0 +1,168 @@
+"""The real-time market of the next four hours, RT-1a to RT-15a: one call a row of the use case.
+
+```
+ RT-1a …  7a   the DSO: forecast, state, grid, own means, need   I-19, I-10, I-11, I-12, I-06
+ RT-8a, 3c     requests, and what is left of the day's offers
+ RT-9a … 13a   rounds of clearing and validation                 I-08, I-12, I-07
+ RT-14a … 15a  published                                         I-08, I-14
+```
+
+Nobody offers anew: what the day-ahead market did not take stands, less what a session of the same
+hours has taken since.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+from central.documents.configuration import GridConfiguration
+from central.documents.header import Buyer, Horizon
+from central.documents.measurement import FieldMeasurements
+from central.documents.offer import Acceptance, FlexOffer
+from central.documents.outcome import MarketOutcome, Stage
+from central.documents.request import FlexRequest
+from central.dso.estimation.measuring import Metered
+from central.dso.forecast.result import Forecast
+from central.dso.powerflow import AS_BUILT, Setting
+from central.dso.telling.incoming import Heard, heard
+from central.market.rounds import leftover
+from central.scd.documents_entries import SealReason
+from central.sessions.dso_work import DsoWork
+from central.sessions.durable import DurableSession, Ended
+from central.sessions.floor import Floor
+from central.sessions.market_rows import MarketRows
+from central.sessions.shelf import newest
+from central.sessions.states import in_round
+from ledger.facts.interval import QUARTER_MS, Interval
+
+_QUARTERS = 16
+
+
+def session_name(now_ms: int) -> str:
+    """Return the name of the session of the sixteen quarter-hours after an instant."""
+    return f"real-time {_traded(now_ms).start_ms}"
+
+
+def real_time(
+    floor: Floor,
+    now_ms: int,
+    seen: Sequence[FieldMeasurements],
+    metered: Mapping[str, Metered],
+    *,
+    setting: Setting = AS_BUILT,
+) -> DurableSession:
+    """Go through the real-time market of the next four hours, and return the session.
+
+    Args:
+        floor: of the market.
+        now_ms: the instant [ms since 1970, UTC].
+        seen: what field sensors sent lately (I-19).
+        metered: the newest certified readings, by POD.
+        setting: taps and capacitors as they stand; switches are as breakers show them.
+
+    Raises:
+        SessionStopped: an operator stopped it.
+        CertiflexError: a row failed; that is noted, and the session goes on there next time.
+    """
+    made = _Hours(
+        floor, session_name(now_ms), Horizon.REAL_TIME, _traded(now_ms), now_ms, seen, metered,
+        setting,
+    )  # fmt: skip
+    row, take, seal = made.session.row, made.session.take, floor.seal
+    row("RT-1a", made.acquire_data)
+    row("RT-2a", made.state)
+    row("RT-3a", made.alert)
+    (own_means,) = take(GridConfiguration, "RT-4a", made.own_means)
+    made.hand_over("RT-4a", own_means)
+    row("RT-5a", made.need)
+    row("RT-6a", made.profiles)
+    row("RT-7a", made.requests)
+
+    tso_requests = take(FlexRequest, "RT-3c", partial(made.acquire_requests, Buyer.TSO))
+    dso_requests = take(FlexRequest, "RT-8a", partial(made.acquire_requests, Buyer.DSO))
+    seal(SealReason.GATE_CLOSURE, made.name)
+
+    auction = made.auction(made.left_over(), [*dso_requests, *tso_requests])
+    for number in auction.rounds():
+        row(in_round("RT-9a", number), auction.serve_dso)
+        row(in_round("RT-10a", number), auction.serve_tso)
+        listed = in_round("RT-11a", number)
+        (taken,) = take(MarketOutcome, listed, partial(made.preliminary, auction, listed))
+        row(in_round("RT-12a", number), partial(auction.assess, taken))
+        row(in_round("RT-13a-profile", number), partial(auction.profile, taken))
+        answer = row(in_round("RT-13a-approved", number), partial(auction.verdicts, taken))
+        if auction.is_settled(taken, answer):
+            break
+
+    published = take(MarketOutcome, "RT-14a", partial(made.outcomes, auction, "RT-14a"))
+    row("RT-15a", partial(made.plans, auction, published[0]))
+    seal(SealReason.PUBLICATION, made.name)
+    return made.session
+
+
+@dataclass
+class _Hours(MarketRows):
+    """The rows that only the real-time market has."""
+
+    now_ms: int
+    measured: Sequence[FieldMeasurements]
+    metered: Mapping[str, Metered]
+    setting: Setting
+
+    @cached_property
+    def seen(self) -> Heard:
+        """Return what field sensors show now."""
+        return heard(self.floor.desk.grid, self.measured, self.now_ms)
+
+    @cached_property
+    def work(self) -> DsoWork:
+        """Return the DSO's part."""
+        return DsoWork(
+            self.floor.desk, self.name, Horizon.REAL_TIME, self._forecast,
+            setting=replace(self.setting, closed=self.seen.closed),
+            progress=self.floor.progress,
+        )  # fmt: skip
+
+    def _forecast(self) -> Forecast:
+        return self.floor.desk.forecast_hours(self.now_ms)
+
+    def acquire_data(self) -> Ended:
+        """Forecast the next hours, and take what the field shows."""
+        silent = len(self.seen.silent)
+        told = f"; {silent} sensors are silent" if silent else ""
+        return Ended(taken=self.measured, told=f"{self.work.forecast.statement()}{told}")
+
+    def state(self) -> Ended:
+        """Estimate the grid as it is, with liars named."""
+        work = self.work
+        estimate = self.floor.desk.estimate(work.expected, work.setting, self.seen, self.metered)
+        liars = ", ".join(each.measurement.name for each in estimate.liars)
+        return Ended(told=f"not believed: {liars}" if liars else "")
+
+    def left_over(self) -> list[FlexOffer]:
+        """Return the offers of these hours that nobody has taken yet."""
+        documents = self.floor.documents
+        offers = newest(documents, FlexOffer, self.interval)
+        finals = newest(
+            documents, MarketOutcome, self.interval,
+            where=lambda each: each.stage is Stage.FINAL
+            and each.receiver == self.parties.dso and each.session != self.name,
+        )  # fmt: skip
+        for final in finals:
+            offers = leftover(offers, final)
+        within = (_within(offer, self.interval) for offer in offers)
+        return [each for each in within if each and each.expires_ms > self.now_ms]
+
+
+def _within(offer: FlexOffer, interval: Interval) -> FlexOffer | None:
+    """Return what of an offer lies in an interval; of a block, all of it or nothing."""
+    quarters = tuple(
+        each for each in offer.quarters if interval.start_ms <= each.start_ms < interval.end_ms
+    )
+    is_cut = len(quarters) < len(offer.quarters) and offer.acceptance is Acceptance.BLOCK
+    return replace(offer, quarters=quarters) if quarters and not is_cut else None
+
+
+def _traded(now_ms: int) -> Interval:
+    start_ms = now_ms - now_ms % QUARTER_MS + QUARTER_MS
+    return Interval(start_ms, start_ms + _QUARTERS * QUARTER_MS)
