@@ -38,24 +38,24 @@ class Seat:
     terms: Terms
 
     def customer_list(self, envelope: Envelope, validity: Interval) -> CustomerList:
-        """Return its customers as the others see them, I-02; consent is asked for day by day."""
+        """Return its customers as the others see them, I-02; no end of consent stated is none."""
         return CustomerList(
             **envelope.header(validity),
             customers=tuple(
                 ListedCustomer(
                     pod=each.pod,
                     contract_w=each.contract_w,
-                    feed_in_w=each.contract_w,
+                    feed_in_w=each.contract_w if each.feed_in_w is None else each.feed_in_w,
                     owner=each.owner,
                     balance_party=self.brp,
                     resources=tuple(
                         sorted({device.resource for device in each.devices}, key=lambda r: r.value)
                     ),
-                    consent_start_ms=validity.start_ms,
-                    consent_end_ms=validity.end_ms,
+                    consent_start_ms=(each.consent or validity).start_ms,
+                    consent_end_ms=(each.consent or validity).end_ms,
                 )
                 for each in self.portfolio.customers
-                if each.devices
+                if each.devices and (each.consent or validity).overlaps(validity)
             ),
         )
 

@@ -17,9 +17,11 @@ from central.aggregator.portfolio import Customer, Portfolio
 from central.documents.encoding import parsed
 from central.documents.offer import Rebound
 from ledger.errors import Rejected, Unavailable
+from ledger.facts.interval import Interval
 from ledger.facts.pod import Pod
 
 _SCHEMA = "certiflex/portfolio/v1"
+_OPTIONAL = {"feed_in_w", "consent_start_ms", "consent_end_ms"}
 _KINDS: Mapping[str, type[Any]] = {
     kind.resource.value: kind for kind in (Load, Battery, Vehicle, Generation)
 }
@@ -67,7 +69,8 @@ class _Reading:
         return PortfolioFile(Portfolio.of(name, customers), self._text(whole, "brp", "$"))
 
     def _customer(self, given: object, path: str) -> Customer:
-        told = self._object(given, path, {"pod", "contract_w", "owner", "devices"})
+        needed = {"pod", "contract_w", "owner", "devices"}
+        told = self._object(given, path, needed, needed | _OPTIONAL)
         try:
             pod = Pod(self._text(told, "pod", path))
         except ValueError as error:
@@ -80,7 +83,21 @@ class _Reading:
         )
         contract_w = self._whole(told["contract_w"], f"{path}.contract_w")
         owner = self._text(told, "owner", path)
-        return Customer(pod=pod, contract_w=contract_w, owner=owner, devices=devices)
+        more = {
+            name: self._whole(told[name], f"{path}.{name}") for name in _OPTIONAL if name in told
+        }
+        return Customer(
+            pod=pod, contract_w=contract_w, owner=owner, devices=devices,
+            feed_in_w=more.get("feed_in_w"), consent=self._consent(more, path),
+        )  # fmt: skip
+
+    def _consent(self, more: Mapping[str, int], path: str) -> Interval | None:
+        start_ms, end_ms = (more.get(f"consent_{end}_ms") for end in ("start", "end"))
+        if start_ms is None and end_ms is None:
+            return None
+        if start_ms is None or end_ms is None or start_ms >= end_ms:
+            self._fail(f"{path}.consent_start_ms", "expected a start before an end", "bad_consent")
+        return Interval(start_ms, end_ms)
 
     def _device(self, given: object, path: str) -> Device:
         if not isinstance(given, dict) or given.get("resource") not in _KINDS:

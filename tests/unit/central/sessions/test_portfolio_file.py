@@ -11,6 +11,7 @@ from central.aggregator.devices.declared import Battery, Generation, Load, Vehic
 from central.documents.offer import Rebound
 from central.sessions.portfolio_file import PortfolioFile, read_portfolio
 from ledger.errors import Rejected, Unavailable
+from ledger.facts.interval import Interval
 
 GIVEN: dict[str, Any] = {
     "schema": "certiflex/portfolio/v1",
@@ -57,6 +58,7 @@ FAULTS: list[tuple[list[str | int], object, str, str]] = [
     (["customers", 1, "pod"], "IT2", "$.customers[1].pod", "bad_pod"),
     (["customers", 0, "contract_w"], 6_000.0, "$.customers[0].contract_w", "not_whole"),
     (["customers", 0, "contract_kw"], 6, "$.customers[0].contract_kw", "unknown_field"),
+    (["customers", 0, "consent_end_ms"], 9, "consent_start_ms", "bad_consent"),
     (["customers", 0, "devices"], 3, "$.customers[0].devices", "wrong_type"),
     (["customers", 0, "devices", 0, "resource"], "wind", "devices[0]", "unknown_resource"),
     (["customers", 0, "devices", 0, "power_w"], "3000", "devices[0].power_w", "not_whole"),
@@ -79,6 +81,14 @@ def test_the_place_of_a_fault_is_told(
         read(tmp_path, given)
     assert caught.value.reason == reason
     assert where in caught.value.where
+
+
+def test_what_may_be_given_and_when_is_read_where_it_is_said(tmp_path: Path) -> None:
+    given = deepcopy(GIVEN)
+    given["customers"][0] |= {"feed_in_w": 0, "consent_start_ms": 5, "consent_end_ms": 9}
+    found = read(tmp_path, given).portfolio.customers
+    assert (found[0].feed_in_w, found[0].consent) == (None, None)
+    assert (found[1].feed_in_w, found[1].consent) == (0, Interval(5, 9))
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
