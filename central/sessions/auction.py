@@ -157,9 +157,8 @@ class Auction:
         clearing = self._now.clearing
         whole = [market_outcome(clearing, each, Stage.FINAL, self.refused) for each in envelopes]
         sender_of = {offer.mrid: offer.sender for offer in self.book.offers}
-        parts = [
-            _part(replace(whole[0], mrid=one.mrid, receiver=one.receiver), sender_of) for one in own
-        ]
+        addressed = (replace(whole[0], mrid=one.mrid, receiver=one.receiver) for one in own)
+        parts = [part_of(each, sender_of) for each in addressed]
         energy = _told_mwh(clearing, Buyer.DSO, AwardKind.FIRM)
         volume = _told_mwh(clearing, Buyer.TSO, AwardKind.FIRM)
         return Ended([*whole, *parts], told=f"DSO {energy}, TSO {volume}")
@@ -199,7 +198,7 @@ class Auction:
         return self._now.validation
 
 
-def _part(outcome: MarketOutcome, sender_of: Mapping[str, str]) -> MarketOutcome:
+def part_of(outcome: MarketOutcome, sender_of: Mapping[str, str]) -> MarketOutcome:
     """Return what concerns the offers of an outcome's receiver."""
     own = {mrid for mrid, sender in sender_of.items() if sender == outcome.receiver}
     return replace(

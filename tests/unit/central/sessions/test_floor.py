@@ -1,0 +1,57 @@
+"""The floor: who sits there, and what each may see."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from central.aggregator.portfolio import Portfolio
+from central.documents.availability import Resource
+from central.documents.encoding import decode, encode
+from central.documents.header import Envelope
+from central.dso.forecast.history import History, Origin
+from central.sessions.floor import history_of
+from ledger.facts.interval import Interval
+from tests.books import mrid
+from tests.desks import demo
+from tests.floors import Scene, seat
+from tests.scd import HandClock
+
+DAY = Interval(1_780_005_600_000, 1_780_092_000_000)
+ENVELOPE = Envelope(mrid=mrid("list"), created_ms=1, sender="aggregator-1", receiver="scd")
+
+
+def test_a_list_names_those_who_have_something_and_consent() -> None:
+    made = seat("aggregator-1", 0, 8)
+    first, second, third, *rest = made.portfolio.customers
+    others = [
+        replace(first, devices=()),
+        replace(second, consent=Interval(0, DAY.start_ms)),
+        replace(third, consent=Interval(0, DAY.start_ms + 1), feed_in_w=0),
+    ]
+    changed = replace(made, portfolio=Portfolio.of("aggregator-1", [*others, *rest]))
+    told = changed.customer_list(ENVELOPE, DAY)
+    assert decode(encode(told)) == told
+    listed = {each.pod: each for each in told.customers}
+    assert first.pod not in listed
+    assert second.pod not in listed
+    assert (listed[third.pod].feed_in_w, listed[third.pod].consent_end_ms) == (0, DAY.start_ms + 1)
+    assert {each.balance_party for each in told.customers} == {"brp"}
+    assert set(Resource) == {kind for each in told.customers for kind in each.resources}
+
+
+def test_every_pod_and_node_of_the_grid_has_its_place() -> None:
+    floor = Scene(clock=HandClock(0)).floor()
+    assert set(floor.nodes) == set(demo().pods)
+    assert set(floor.nodes.values()) <= set(floor.zones)
+    assert set(floor.zones.values()) == {", ".join(each.name for each in demo().substations)}
+
+
+def test_an_aggregator_sees_its_own_customers_past_and_what_is_not_known_is_a_gap() -> None:
+    own = seat("aggregator-1", 0, 8).portfolio
+    pods = (own.pods[1], "IT002E99999999", own.pods[0])
+    origin = np.full((3, 2), Origin.CERTIFIED, dtype=np.uint8)
+    origin[0, 1] = Origin.MISSING
+    power_w = np.array([[3.0, 0.0], [2.0, 2.0], [4.0, 5.0]])
+    seen = history_of(own, History(pods, DAY.start_ms, power_w, origin))
+    assert seen.pods == (own.pods[1], own.pods[0])
+    assert np.array_equal(seen.power_w, [[3.0, np.nan], [4.0, 5.0]], equal_nan=True)
