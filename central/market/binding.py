@@ -13,6 +13,7 @@ from ledger.facts.interval import QUARTER_MS
 
 TAKEN_W = 1e-3
 """Less than that is not taken: a thousandth of a watt."""
+_FEW = 2_000
 _MS_PER_S = 1_000
 _MS_PER_DAY = 86_400_000
 
@@ -50,10 +51,21 @@ class Coupled:
         return cls(frozenset(), frozenset()).joined(blocks, cells)
 
     def joined(self, joining: Iterable[int], cells: Cells) -> "Coupled":
-        """Return it with more offers."""
+        """Return it with more offers, and with minima that would join one after the other anyway.
+
+        Each time another programme is solved: all of them join at once as long as they are few,
+        else those that couple no quarter-hour more.
+        """
         offers = self.offers | set(joining)
-        inside = np.isin(cells.offer, sorted(offers))
-        return Coupled(offers, frozenset(int(ms) for ms in np.unique(cells.start_ms[inside])))
+        starts = np.unique(cells.start_ms[np.isin(cells.offer, sorted(offers))])
+        outside = cells.offer[~np.isin(cells.start_ms, starts)]
+        whole = cells.offer[cells.least_w > 0]
+        if len(offers) and len(whole) > _FEW:
+            whole = np.setdiff1d(whole, outside)
+        if len(offers):
+            offers |= set(whole.tolist())
+            starts = np.unique(cells.start_ms[np.isin(cells.offer, sorted(offers))])
+        return Coupled(offers, frozenset(starts.tolist()))
 
 
 def broken(

@@ -267,7 +267,9 @@ class _Floor:
     # ── figures ─────────────────────────────────────────────────────────────────────────────
 
     def _grid_part(self, need_w: Floats) -> tuple[Limits, Floats, Floats]:
-        return self.limits, need_w, self.limits.cap_ueur_per_mwh
+        """Return the DSO's limits; one that needs nothing is not traded for another that does."""
+        cap = np.where(need_w > 0, self.limits.cap_ueur_per_mwh, np.inf)
+        return self.limits, need_w, cap
 
     def _brought_w(self, limits: Limits, taken: Mapping[Place, int]) -> Floats:
         """Return what takes bring to each row [W]."""

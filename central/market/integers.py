@@ -103,10 +103,9 @@ class _Whole:
         self.coupled, self.sold = coupled, sold
         self.model = _Model()
         self.inside = np.isin(cells.start_ms, sorted(coupled.quarters))
-        self.place: dict[Place, int] = {
-            (int(cells.offer[at]), int(cells.start_ms[at])): int(at)
-            for at in np.flatnonzero(self.inside)
-        }
+        self.own: dict[int, dict[int, int]] = {}
+        for at in np.flatnonzero(self.inside).tolist():
+            self.own.setdefault(int(cells.offer[at]), {})[int(cells.start_ms[at])] = at
         self.power: list[dict[int, float]] = [{} for _ in range(len(cells))]
         self.is_taken: dict[Place, int] = {}
         self.is_bought: dict[int, int] = {}
@@ -142,7 +141,7 @@ class _Whole:
     def _block(self, offer: int) -> None:
         """Add the share of a block, piece by piece where one of its prices changes."""
         cells = self.cells
-        own = [int(at) for at in np.flatnonzero(cells.offer == offer)]
+        own = list(self.own[offer].values())
         curves = {cell: _curve(cells, cell) for cell in own}
         ends = sorted({end / cells.most_w[cell] for cell in own for end, _ in curves[cell]})
         start = 0.0
@@ -163,14 +162,13 @@ class _Whole:
         for offer in sorted(self.coupled.offers):
             bought = self.model.variable(0.0, 1.0, whole=True)
             self.is_bought[offer] = bought
-            for (at, ms), cell in self.place.items():
-                if at == offer:
-                    taken = bought
-                    if not self._is_block(offer):
-                        taken = self.model.variable(0.0, 1.0, whole=True)
-                        self.model.row({taken: 1.0, bought: -1.0}, high=0.0)
-                    self.is_taken[at, ms] = taken
-                    self._between(cell, taken)
+            for ms, cell in self.own[offer].items():
+                taken = bought
+                if not self._is_block(offer):
+                    taken = self.model.variable(0.0, 1.0, whole=True)
+                    self.model.row({taken: 1.0, bought: -1.0}, high=0.0)
+                self.is_taken[offer, ms] = taken
+                self._between(cell, taken)
 
     def _between(self, cell: int, taken: int) -> None:
         least = max(1.0, float(self.cells.least_w[cell])) / _W_PER_UNIT
@@ -210,7 +208,7 @@ class _Whole:
         self._links(already)
         for offer, bought_at in self.is_bought.items():
             if offer not in already and not self._is_block(offer):
-                own = {taken: -1.0 for (at, _), taken in self.is_taken.items() if at == offer}
+                own = {self.is_taken[offer, ms]: -1.0 for ms in self.own[offer]}
                 self.model.row({bought_at: 1.0, **own}, high=0.0)
 
     def _groups(self, already: set[int]) -> None:
@@ -242,7 +240,7 @@ class _Whole:
 
     def _times_of(self, offer: int) -> None:
         terms = self.offers[offer]
-        own = {ms: taken for (at, ms), taken in self.is_taken.items() if at == offer}
+        own = {ms: self.is_taken[offer, ms] for ms in self.own[offer]}
         sold = {ms for at, ms in self.sold.taken_w if at == offer}
         axis = sorted({*own, *sold})
         clock = range(axis[0], axis[-1] + QUARTER_MS, QUARTER_MS) if axis else range(0)

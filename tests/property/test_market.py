@@ -340,6 +340,7 @@ def test_the_tso_never_harms_a_limit_of_the_dso(
     relief, before = relief_nano(both_of, both, asked), relief_nano(alone_of, alone, asked)
     for key, wanted in wanted_nano(asked).items():
         assert relief[key] >= min(wanted, before[key])
+        assert before[key] >= min(wanted, 0), "what is not broken is not traded for what is"
 
 
 NEED = request(10**6, {(0, 0): 10}, [{"N1": 1.0}])
