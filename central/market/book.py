@@ -29,6 +29,8 @@ class Book:
         nodes: the grid node of each POD, by its code, from the operator's registry.
         zones: the primary substation of each node.
         delivered: the share of what was ordered that each POD has delivered so far, 0 … 1.
+        tan_phi: var that come and go with each watt of a POD, from the operator's registry; 0 of
+            those that are not told.
     """
 
     session: str
@@ -39,6 +41,7 @@ class Book:
     nodes: Mapping[str, str]
     zones: Mapping[str, str]
     delivered: Mapping[str, float] = field(default_factory=dict)
+    tan_phi: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -52,6 +55,7 @@ class Book:
         nodes: Mapping[str, str],
         zones: Mapping[str, str],
         delivered: Mapping[str, float] | None = None,
+        tan_phi: Mapping[str, float] | None = None,
     ) -> "Book":
         """Return the book of documents that came in any order, in any revisions.
 
@@ -71,6 +75,7 @@ class Book:
         return cls(
             session=session, horizon=horizon, interval=interval, offers=tuple(kept),
             requests=tuple(asked), nodes=nodes, zones=zones, delivered=delivered or {},
+            tan_phi=tan_phi or {},
         )  # fmt: skip
 
     def of_buyer(self, buyer: Buyer) -> tuple[FlexRequest, ...]:

@@ -26,6 +26,7 @@ class Cells:
         start_ms: the quarter-hour, shape (cells).
         names: of grid nodes.
         node: position of each cell's in `names`, shape (cells).
+        tan_phi: var that come and go with a watt of each, shape (cells).
         sign: 1 for UP, -1 for DOWN, shape (cells).
         least_w, most_w: what can be taken of it, if any, shape (cells).
         cell: of each column, ascending, shape (columns).
@@ -37,6 +38,7 @@ class Cells:
     start_ms: Integers
     names: tuple[str, ...]
     node: Integers
+    tan_phi: Floats
     sign: Floats
     least_w: Floats
     most_w: Floats
@@ -46,13 +48,18 @@ class Cells:
 
     @classmethod
     def of(
-        cls, offers: Sequence[FlexOffer], nodes: Mapping[str, str], ceilings: Ceilings
+        cls,
+        offers: Sequence[FlexOffer],
+        nodes: Mapping[str, str],
+        tan_phi: Mapping[str, float],
+        ceilings: Ceilings,
     ) -> "Cells":
         """Return the cells of all that the grid bears.
 
         Args:
             offers: of the book.
             nodes: the grid node of each POD.
+            tan_phi: var that come and go with a watt of each POD.
             ceilings: what the grid bears.
         """
         quarters = [quarter for offer in offers for quarter in offer.quarters]
@@ -70,11 +77,12 @@ class Cells:
         names = tuple(sorted({nodes[offer.pod.code] for offer in offers}))
         numbered = {name: place for place, name in enumerate(names)}
         at = np.array([numbered[nodes[offer.pod.code]] for offer in offers], dtype=np.int64)
+        phi = np.array([tan_phi.get(offer.pod.code, 0.0) for offer in offers], dtype=np.float64)
         sign = np.array([1.0 if offer.direction is Direction.UP else -1.0 for offer in offers])
         least_w = np.array([quarter.minimum_w for quarter in quarters], dtype=np.float64)
         offer = position[order]
         return cls(
-            offer, start_ms[order], names, at[offer], sign[offer], least_w[order],
+            offer, start_ms[order], names, at[offer], phi[offer], sign[offer], least_w[order],
             np.full(len(order), np.inf), cell,
             np.minimum(end_w, ceiling_w) - np.minimum(below_w, ceiling_w), price,
         ).kept(np.ones(len(cell), dtype=bool))  # fmt: skip
@@ -102,6 +110,7 @@ class Cells:
         renumbered = np.cumsum(cells) - 1
         return Cells(
             self.offer[cells], self.start_ms[cells], self.names, self.node[cells],
+            self.tan_phi[cells],
             self.sign[cells], self.least_w[cells], most_w[cells],
             renumbered[self.cell[columns]], self.width_w[columns],
             self.price_ueur_per_mwh[columns],

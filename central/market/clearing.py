@@ -129,7 +129,7 @@ class _Floor:
         self.volumes = volumes(book.of_buyer(Buyer.TSO), book.zones, cap)
         self.sold = Sold()
         self.takes: list[Take] = []
-        self.cells = Cells.of(book.offers, book.nodes, ceilings)
+        self.cells = Cells.of(book.offers, book.nodes, book.tan_phi, ceilings)
         self.areas = [(book.zone_of(offer), offer.direction) for offer in book.offers]
         self.places = {area: at for at, area in enumerate(dict.fromkeys(self.areas))}
         self.place = np.array([self.places[area] for area in self.areas], dtype=np.int64)

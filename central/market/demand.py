@@ -63,7 +63,9 @@ def effects(limits: Limits, cells: Cells, start_ms: int, inside: Booleans) -> Fl
     at = column[cells.node[inside]]
     known = at >= 0
     found = np.zeros((len(rows), len(at)))
-    found[:, known] = limits.up[np.ix_(rows, at[known])] * cells.sign[inside][known]
+    place = np.ix_(rows, at[known])
+    with_var = limits.up[place] + limits.up_var[place] * cells.tan_phi[inside][known]
+    found[:, known] = with_var * cells.sign[inside][known]
     return found
 
 
@@ -74,5 +76,8 @@ def effects_of(limits: Limits, book: Book, offers: Iterable[int], rows: Integers
     sign = np.array([1.0 if each.direction is Direction.UP else -1.0 for each in told])
     known = column >= 0
     found = np.zeros((len(rows), len(told)))
-    found[:, known] = limits.up[np.ix_(rows, column[known])] * sign[known]
+    tan_phi = np.array([book.tan_phi.get(each.pod.code, 0.0) for each in told])
+    place = np.ix_(rows, column[known])
+    with_var = limits.up[place] + limits.up_var[place] * tan_phi[known]
+    found[:, known] = with_var * sign[known]
     return found

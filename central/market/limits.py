@@ -1,7 +1,8 @@
 """What must be reached, quarter by quarter: limits of the DSO's grid, and the TSO's volumes.
 
 Every row of a need is measured in watts at the place where one of them does most. A watt that an
-offer moves elsewhere counts for its *effectiveness* there, at most 1, below 0 where it does harm.
+offer moves elsewhere counts for its *effectiveness* there, below 0 where it does harm: at most 1,
+and beyond that what the vars do that come and go with it.
 
 ```
  undervoltage                  relief of one watt UP (less taken) = - dV/dP
@@ -56,6 +57,7 @@ class Limits:
         need_w: what must be reached, 0 where nothing may only be made worse, shape (rows).
         cap_ueur_per_mwh: the most that a watt at the best place may cost, shape (rows).
         up: effectiveness of a watt UP at each node, shape (rows, nodes).
+        up_var: the same of a var drawn less, beside the best watt.
     """
 
     rows: tuple[Row, ...]
@@ -63,6 +65,7 @@ class Limits:
     need_w: Floats
     cap_ueur_per_mwh: Floats
     up: Floats
+    up_var: Floats
 
     @cached_property
     def start_ms(self) -> Integers:
@@ -77,6 +80,7 @@ class _Gathered:
     requests: list[int]
     excess_nano: int
     relief: dict[str, int]
+    relief_var: dict[str, int]
     best: int
     cap_ueur_per_mwh: int
 
@@ -90,11 +94,12 @@ def grid_limits(requests: Sequence[FlexRequest], cap_ueur_per_mwh: int) -> Limit
     """
     found: dict[tuple[int, str, Bound], _Gathered] = {}
     for position, request in enumerate(requests):
-        for key, relief, excess_nano in _stated(request):
-            row = found.setdefault(key, _Gathered([], 0, {}, 0, 0))
+        for key, relief, relief_var, excess_nano in _stated(request):
+            row = found.setdefault(key, _Gathered([], 0, {}, {}, 0, 0))
             row.requests.append(position)
             row.excess_nano = max(row.excess_nano, excess_nano)
             row.relief.update(relief)
+            row.relief_var.update(relief_var)
             sign = 1 if request.direction is Direction.UP else -1
             row.best = max(row.best, *(sign * each for each in relief.values()), 0)
             cap = min(cap_ueur_per_mwh, request.maximum_price_ueur_per_mwh)
@@ -132,13 +137,14 @@ def volumes(requests: Sequence[FlexRequest], zones: Mapping[str, str], cap: int)
             [min(cap, requests[at].maximum_price_ueur_per_mwh) for _, at, _ in asked], dtype=float
         ),
         up,
+        np.zeros_like(up),
     )
 
 
 def _stated(
     request: FlexRequest,
-) -> Iterable[tuple[tuple[int, str, Bound], dict[str, int], int]]:
-    """Yield each row of a request: its key, the relief of a watt UP at each node, its excess."""
+) -> Iterable[tuple[tuple[int, str, Bound], dict[str, int], dict[str, int], int]]:
+    """Yield each row: its key, the relief of a watt and a var less at each node, its excess."""
     excess: dict[tuple[int, int], int] = {}
     for each in request.violations:
         key = each.position, each.start_ms
@@ -146,11 +152,12 @@ def _stated(
     for row in request.sensitivities:
         element = request.elements[row.position]
         sign = -1 if element.bound is Bound.UNDERVOLTAGE else 1
-        relief = {
-            node: sign * nano for node, nano in zip(request.nodes, row.p_nano_per_w, strict=True)
-        }
+        relief, relief_var = (
+            {node: sign * nano for node, nano in zip(request.nodes, told, strict=True)}
+            for told in (row.p_nano_per_w, row.q_nano_per_var)
+        )
         named = row.start_ms, element.element, element.bound
-        yield named, relief, excess.get((row.position, row.start_ms), 0)
+        yield named, relief, relief_var, excess.get((row.position, row.start_ms), 0)
 
 
 def _limits(found: Mapping[tuple[int, str, Bound], _Gathered]) -> Limits:
@@ -159,15 +166,16 @@ def _limits(found: Mapping[tuple[int, str, Bound], _Gathered]) -> Limits:
         name: place
         for place, name in enumerate(sorted({node for _, row in ordered for node in row.relief}))
     }
-    up = np.zeros((len(ordered), len(nodes)))
+    up, up_var = np.zeros((2, len(ordered), len(nodes)))
     rows, need_w = [], []
     for place, ((start_ms, element, bound), row) in enumerate(ordered):
         best = row.best or max((abs(each) for each in row.relief.values()), default=0) or 1
         for node, relief in row.relief.items():
             up[place, nodes[node]] = relief / best
+            up_var[place, nodes[node]] = row.relief_var[node] / best
         need_w.append(row.excess_nano / best)
         rows.append(Row(element, bound, start_ms, tuple(dict.fromkeys(row.requests)), best))
     caps = [row.cap_ueur_per_mwh for _, row in ordered]
     return Limits(
-        tuple(rows), nodes, np.array(need_w, dtype=float), np.array(caps, dtype=float), up
+        tuple(rows), nodes, np.array(need_w, dtype=float), np.array(caps, dtype=float), up, up_var
     )

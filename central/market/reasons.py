@@ -122,7 +122,8 @@ class Reasons:
         if column is None or not len(start_ms):
             return math.inf
         sign = 1.0 if offer.direction is Direction.UP else -1.0
-        effect = sign * limits.up[:, column]
+        tan_phi = self.clearing.book.tan_phi.get(offer.pod.code, 0.0)
+        effect = sign * (limits.up[:, column] + limits.up_var[:, column] * tan_phi)
         at = np.minimum(np.searchsorted(start_ms, limits.start_ms), len(start_ms) - 1)
         helps = (start_ms[at] == limits.start_ms) & (effect > 0)
         return float((price[at][helps] / effect[helps]).min(initial=math.inf))

@@ -128,7 +128,8 @@ def _linear(effect: Floats, price: Floats, width_w: Floats, need_w: Floats, cap:
 def _by_rank(x_w: Floats, cells: Cells, columns: Integers, local: Integers) -> Floats:
     """Return the same, those first that came first where place and price are the same."""
     cell = cells.cell[columns]
-    keys = cells.price_ueur_per_mwh[columns], cells.sign[cell], cells.node[cell]
+    price = cells.price_ueur_per_mwh[columns]
+    keys = price, cells.sign[cell], cells.node[cell], cells.tan_phi[cell]
     order = np.lexsort((local, *keys))
     new = np.zeros(len(order), dtype=bool)
     new[:1] = True

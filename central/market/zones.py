@@ -4,10 +4,11 @@ A link or an exclusive group reaches no further than its zone: an offer that goe
 of another zone is not taken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from central.computing import Compute
+from central.documents.offer import FlexOffer
 from central.market.book import Book
 from central.market.cells import Ceilings
 from central.market.clearing import Clearing, clear
@@ -27,14 +28,16 @@ def books_of(book: Book) -> dict[str, Book]:
             requests=tuple(each for each in book.requests if each.primary_substation == zone),
             nodes={each.pod.code: book.nodes[each.pod.code] for each in offers},
             zones={node: of for node, of in book.zones.items() if of == zone},
-            delivered={
-                each.pod.code: book.delivered[each.pod.code]
-                for each in offers
-                if each.pod.code in book.delivered
-            },
+            delivered=_of_pods(book.delivered, offers),
+            tan_phi=_of_pods(book.tan_phi, offers),
         )
         for zone, inside in sorted(zones.items())
     }
+
+
+def _of_pods(values: Mapping[str, float], offers: Sequence[FlexOffer]) -> dict[str, float]:
+    codes = [each.pod.code for each in offers]
+    return {code: values[code] for code in codes if code in values}
 
 
 def clear_zones(

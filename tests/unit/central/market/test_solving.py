@@ -107,3 +107,11 @@ def test_reserve_reaches_the_reliability_that_was_asked_for() -> None:
     # 1 - 0.2 × 0.5 = 0.9 is the target: the first of the three suffices.
     assert awards_of(told) == {1: [10_000]}
     assert list(awards_of(told, AwardKind.RESERVE)) == [2]
+
+
+def test_vars_that_come_and_go_with_watts_count() -> None:
+    rows = [replace(each, q_nano_per_var=(500_000, 0)) for each in NEED.sensitivities]
+    of = book([offer(1, {0: 20}, 60.0)], [replace(NEED, sensitivities=tuple(rows))])
+    assert awards_of(outcome_of(of)) == {1: [10_000]}
+    told = replace(of, tan_phi={of.offers[0].pod.code: 0.5})
+    assert awards_of(outcome_of(told)) == {1: [8_000]}, "each watt does as much as 1.25"
