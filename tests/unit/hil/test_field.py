@@ -112,7 +112,11 @@ async def test_a_line_that_fails_is_told_and_its_return_as_well() -> None:
             room.field.command({"command": "plant", "action": action, "device": "L-2-3"})
             room.field.command({"command": "plant", "action": action, "device": "L-3-R1-R2"})
             await room.pass_(4)
-            await eventually(lambda count=count: len(room.collector.kept) == count)
+
+            def has_come(wanted: int = count) -> bool:
+                return len(room.collector.kept) == wanted
+
+            await eventually(has_come)
             newest = list(room.collector.kept.values())[-1]
             told.append({one.breaker: str(one.state) for one in newest.breakers})
     assert [(one["L-2-3"], one["LV3G-3"], one["L-1-2"]) for one in told] == [
