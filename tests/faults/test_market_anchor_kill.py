@@ -13,12 +13,15 @@ import pytest
 
 from central.config import CentralConfig
 from central.documents.encoding import sign
-from central.scd.documents import checked
+from central.scd.documents import DocumentQuery, checked
 from central.scd.documents_entries import SealReason
+from central.scd.documents_proofs import DocumentProver
 from central.service import Central, opened
 from ledger.checkpoint import verify_checkpoint
 from ledger.configuration import load
 from ledger.contract import log_id
+from ledger.documents import verify_document
+from ledger.proving import LedgerTrust, PartyTrust, Status, Trust
 from ledger.receipts import anchored_event
 from ledger.signing import SigningKey
 from tests.chains import LedgerChain
@@ -115,3 +118,12 @@ def judge(bench: Bench) -> None:
         told = verify_checkpoint(seal.note, log.key.public)
         assert (event.size, event.root) == (told.size, told.root) == (seal.size, seal.root)
         assert event.log_id == log_id(ORIGIN)
+        (stored,) = central.documents.documents(DocumentQuery(limit=1))
+        trust = Trust(
+            origin=ORIGIN,
+            log_key=log.key.public.encode().hex(),
+            ledger=LedgerTrust(contract=bench.chain.contract, blocks=(event.block_hash.hex(),)),
+            parties=(PartyTrust(stored.sender, SENDER.public.encode().hex()),),
+        )
+        bundle = DocumentProver(log, central.anchors).bundle(stored)
+        assert verify_document(bundle, trust).status is Status.VALID

@@ -8,7 +8,8 @@
    log that the node says it was shown;
 6. gaps, quarter sums, last values and watermarks, summed again from those segments;
 7. the sealed files of the series, reading by reading;
-8. market documents: dense, what their bytes say, signed by their sender.
+8. market documents: dense, what their bytes say, signed by their sender;
+9. the market log: each entry its document's, each seal's root over its entries.
 
 Who else: that the anchors are on the ledger is checked by whoever asks the ledger
 (`certiflex ledger verify`).
@@ -22,6 +23,7 @@ from pathlib import Path
 from central.scd.audit.documents import audit_documents
 from central.scd.audit.findings import Finding, Findings
 from central.scd.audit.log import audit_log
+from central.scd.audit.market import audit_market_log
 from central.scd.audit.nodes import audit_nodes
 from central.scd.audit.places import audit_places
 from central.scd.audit.series import audit_series
@@ -73,6 +75,7 @@ def audit(
     row_count += windows.row_count + nodes.row_count
     row_count += audit_series(evidence, series, findings, unusable=nodes.unusable)
     row_count += audit_documents(database, findings, parties)
+    row_count += audit_market_log(database, findings)
     return Report(
         findings=tuple(findings.found),
         finding_count=findings.count,

@@ -12,10 +12,20 @@ import httpx
 import pytest
 
 from central.config import ApiConfig
+from central.documents.encoding import sign
 from central.errors import DamagedStore
+from central.scd.documents import checked
+from central.scd.documents_entries import SealReason
 from central.service import Central, opened, serve
+from ledger.chain.account import Account
+from ledger.chain.client import deploy
+from ledger.chain.settings import ChainConfig
+from ledger.contract import log_id
 from ledger.errors import Rejected
-from tests.scd import World, lived_in, world
+from ledger.signing import SigningKey
+from tests.documents import OFFER
+from tests.fakes.gateway_clock import until
+from tests.scd import MARKET_ORIGIN, World, lived_in, world
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,6 +51,41 @@ async def test_it_serves_and_seals_until_it_is_stopped(tmp_path: Path) -> None:
         stop.set()
         await asyncio.wait_for(serving, 10)
         assert list(made.central.config.store.series.glob("*.parquet"))
+
+
+async def test_it_anchors_what_is_sealed(tmp_path: Path) -> None:
+    account = Account.generate()
+    account.save(tmp_path / "account.key")
+    chain = f"embedded:{tmp_path / 'chain'}"
+    names = [log_id(MARKET_ORIGIN)]
+    contract = await asyncio.to_thread(deploy, chain, account, chain_id=2742, authorise=names)
+    with world(tmp_path) as made:
+        settings = ChainConfig(
+            urls=(chain,), contract=contract, account_file=tmp_path / "account.key"
+        )
+        central = with_port(made, 0)
+        central = replace(central, config=replace(central.config, chain=settings))
+        offer, _ = checked(sign(OFFER, SigningKey.generate("EdDSA")))
+        central.documents.commit_documents([offer], 7)
+        central.market_log().seal(SealReason.PUBLICATION, OFFER.session)
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(central, stop))
+        await until(lambda: central.anchors.anchored() is not None, timeout_s=60)
+        stop.set()
+        await asyncio.wait_for(serving, 10)
+        anchored = central.anchors.anchored()
+        assert anchored is not None
+        assert (anchored.size, anchored.chain_part is not None) == (1, True)
+
+
+async def test_without_a_ledger_it_says_that_nothing_is_anchored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    with world(tmp_path) as made, caplog.at_level("WARNING"):
+        await asyncio.wait_for(serve(with_port(made, 0), stop), 10)
+    assert "central.market_log_not_anchored" in [one.getMessage() for one in caplog.records]
 
 
 async def answered(client: httpx.AsyncClient) -> None:
