@@ -83,7 +83,7 @@ def bench(tmp_path: Path, ledger_chain: LedgerChain) -> Bench:
     return made
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_at_every_call_each_head_is_anchored_once(bench: Bench) -> None:
     untouched = bench.anchored(10_000)
     assert untouched.returncode == 0, untouched.stderr
