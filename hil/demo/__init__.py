@@ -11,8 +11,9 @@ from typing import Any
 from hil.demo import proof
 from hil.demo.central import Central, gateway_status, instant_ms
 from hil.demo.judge import judge
-from hil.demo.operator import day_after
+from hil.demo.operator import bring_history, day_after
 from hil.demo.play import Cast, Play
+from hil.demo.real_time import line_fails
 from hil.demo.report import Report
 from hil.demo.screen import Screen
 from hil.demo.setting import set_up
@@ -75,8 +76,8 @@ async def _played(stage: Stage, screen: Screen, *, keep: bool) -> Report:
     try:
         play = Play(stage, cast, screen)
         screen.tell(play.clock.now_ms(), "step", "keys made, contract deployed, nodes enrolled")
-        await play.play()
-        report = await _judged(stage, play, screen, start_s)
+        _, rows = await asyncio.gather(play.play(), _history(stage, play))
+        report = await _judged(stage, play, rows, start_s)
         if keep:
             await _stay(stage, cast, screen, report)
         return report
@@ -84,9 +85,16 @@ async def _played(stage: Stage, screen: Screen, *, keep: bool) -> Report:
         await asyncio.gather(*(program.stop() for program in [*cast.nodes.values(), *cast.servers]))
 
 
-async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> Report:
-    now = play.clock.now_ms
+async def _history(stage: Stage, play: Play) -> int:
+    """Bring the plant's past while there is little to do; return the number of its rows."""
+    rows = await bring_history(stage, play.clock.now_ms())
+    play.tell("step", f"{rows:,} quarter-hours of the past imported, marked so")
+    return rows
+
+
+async def _judged(stage: Stage, play: Play, history_rows: int, start_s: float) -> Report:
     house = stage.houses[_TAKEN_OUT]
+    handed = await line_fails(stage, play.clock, play.tell)
     await play.stop_writers()
     trust_file = await proof.write_trust(stage)
     central = Central(stage, "dso")
@@ -99,7 +107,7 @@ async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> R
         "unknown": (await proof.verified(stage, play.unanchored, trust_file)).verdict,
     }
     told = ", ".join(f"{name} is {word}" for name, word in verdicts.items())
-    screen.tell(now(), "seen", f"one reading of {house.pod}, checked offline: {told}")
+    play.tell("seen", f"one reading of {house.pod}, checked offline: {told}")
     try:
         judgement = await judge(
             stage.houses, play.span, central, play.witness, Trust.load(trust_file)
@@ -107,10 +115,11 @@ async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> R
         counters, gaps = await central.figures()
     finally:
         await central.close()
-    screen.tell(now(), "seen", f"{judgement.slots_judged:,} slots judged, one by one")
+    play.tell("seen", f"{judgement.slots_judged:,} slots judged, one by one")
     clean = await proof.audit(stage)
-    named = await _tampering(stage, play, screen)
-    dso = await day_after(stage, now(), lambda kind, told: screen.tell(now(), kind, told))
+    named = await _tampering(stage, play)
+    dso = await day_after(stage, play.clock.now_ms(), history_rows, play.tell)
+    real_time = await handed.moved()
     return Report(
         nodes=len(stage.houses),
         readings_stored=counters["readings"],
@@ -124,18 +133,19 @@ async def _judged(stage: Stage, play: Play, screen: Screen, start_s: float) -> R
         audit_clean_findings=len(clean["findings"]),
         audit_tampered=named,
         dso=dso,
+        real_time=real_time,
         simulated_s=play.span.duration_ms // 1000,
         wall_s=round(time.monotonic() - start_s, 1),
     )
 
 
-async def _tampering(stage: Stage, play: Play, screen: Screen) -> dict[str, Any]:
+async def _tampering(stage: Stage, play: Play) -> dict[str, Any]:
     """Change one stored reading in a copy of the database, and return what the audit names."""
     house = stage.houses[-1]
     row, document = await proof.tamper_database(stage, house)
     named = next((each["row"] for each in document["findings"] if each["row"] == row), "")
     told = f"the audit names {named or 'nothing'}"
-    screen.tell(play.clock.now_ms(), "seen", f"a reading of {house.name} changed in a copy: {told}")
+    play.tell("seen", f"a reading of {house.name} changed in a copy: {told}")
     return {"row": row, "named": named, "findings": len(document["findings"])}
 
 

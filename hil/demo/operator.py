@@ -3,7 +3,6 @@
 Heat pumps and electric cars have come to one street of the plant; the limits are as published.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,48 @@ _ROME = ZoneInfo("Europe/Rome")
 _DAYS = 36
 _TIMEOUT_S = 120.0
 _ENDED, _MORE_IS_NEEDED = 0, 1
-_PICTURES = ("feeder.svg", "own-means.svg", "who-can-help.svg")
+PICTURES = ("feeder.svg", "own-means.svg", "who-can-help.svg")
+MOVES = ("taps", "switches", "capacitors")
 _W_PER_MW, _QUARTERS_PER_HOUR = 1e6, 4
 
 Document = Mapping[str, Any]
 Tell = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the platform said of one session: rows gone through, documents, what was seen."""
+
+    steps: Mapping[str, str]
+    documents: Sequence[Document]
+    seen: Document
+
+    @property
+    def plan(self) -> Document:
+        """Return own means (I-11).
+
+        Raises:
+            InvariantBroken: there is no such document.
+        """
+        for document in self.documents:
+            if document["ii"] == "I-11":
+                return document
+        raise InvariantBroken("no own means were said", where="central dso all")
+
+    @property
+    def moves(self) -> Sequence[Document]:
+        """Return the moves of own means, of all devices."""
+        return [move for kind in MOVES for move in self.plan[kind]]
+
+    @property
+    def requests(self) -> Sequence[Document]:
+        """Return what the market is asked for (I-06)."""
+        return [document for document in self.documents if document["ii"] == "I-06"]
+
+    @property
+    def requested_mwh(self) -> float:
+        """Return the energy asked for, up and down together."""
+        return _energy_mwh(self.requests)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +70,7 @@ class DayAfter:
 
     day: str
     history_rows: int
+    steps: Mapping[str, str]
     congestions_before: int
     after_own_means: int
     moves: int
@@ -49,7 +86,8 @@ class DayAfter:
             and self.moves > 0
             and self.requested_mwh > 0
             and self.unsolved == 0
-            and self.pictures == _PICTURES
+            and self.pictures == PICTURES
+            and set(self.steps.values()) == {"ok"}
         )
 
     def summary(self) -> str:
@@ -58,48 +96,58 @@ class DayAfter:
         return f"{self.congestions_before} violations, {left}; {self.requested_mwh:.3f} MWh asked"
 
 
-async def day_after(stage: Stage, now_ms: int, tell: Tell) -> DayAfter:
+async def day_after(stage: Stage, now_ms: int, history_rows: int, tell: Tell) -> DayAfter:
     """Return what the DSO's platform says of the next day, worked out by its command line.
 
     Raises:
         CertiflexError: a command did not do what it is for.
     """
-    rows = await _bring_history(stage, now_ms)
-    tell("step", f"{rows:,} quarter-hours of {_DAYS} days imported, marked so")
     today = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(_ROME).date()
     day = (today + timedelta(days=1)).isoformat()
-    planned, asked = await asyncio.gather(
-        _documents(stage, "plan", day), _documents(stage, "request", day)
-    )
-    if not planned:
-        raise InvariantBroken("the plan came without a document", where="central dso plan")
-    plan = planned[0]
-    tell("seen", f"{day}: {plan['because']}")
-    for request in asked:
-        elements = ", ".join(each["element"] for each in request["elements"])
-        energy_mwh = _energy_mwh([request])
-        tell("seen", f"{energy_mwh:.3f} MWh asked {request['direction']} for {elements}")
+    said = await asked(stage, "dso", "--day", day)
+    tell("seen", f"{day}: {said.plan['because']}")
+    tell_requests(said, tell)
     return DayAfter(
         day=day,
-        history_rows=rows,
-        congestions_before=len(plan["before"]),
-        after_own_means=len(plan["after"]),
-        moves=sum(len(plan[kind]) for kind in ("taps", "switches", "capacitors")),
-        requested_mwh=round(_energy_mwh(asked), 6),
-        requested_for=tuple(each["element"] for request in asked for each in request["elements"]),
-        unsolved=sum(len(request["unsolved"]) for request in asked),
-        pictures=tuple(name for name in _PICTURES if stage.path("dso", name).exists()),
+        history_rows=history_rows,
+        steps=said.steps,
+        congestions_before=len(said.plan["before"]),
+        after_own_means=len(said.plan["after"]),
+        moves=len(said.moves),
+        requested_mwh=round(said.requested_mwh, 6),
+        requested_for=tuple(
+            each["element"] for request in said.requests for each in request["elements"]
+        ),
+        unsolved=sum(len(request["unsolved"]) for request in said.requests),
+        pictures=pictures(stage, "dso"),
     )
 
 
-async def _bring_history(stage: Stage, now_ms: int) -> int:
-    """Let the plant's past be written and imported; return the number of its rows."""
-    stage.write_plant()
+def tell_requests(said: Said, tell: Tell) -> None:
+    """Tell what the market is asked for, if anything."""
+    for request in said.requests:
+        elements = ", ".join(each["element"] for each in request["elements"])
+        tell(
+            "seen", f"{_energy_mwh([request]):.3f} MWh asked {request['direction']} for {elements}"
+        )
+
+
+def pictures(stage: Stage, folder: str) -> tuple[str, ...]:
+    """Return the pictures that a session has left."""
+    return tuple(name for name in PICTURES if stage.path(folder, name).exists())
+
+
+async def bring_history(stage: Stage, now_ms: int) -> int:
+    """Let the plant's past be written and imported; return the number of its rows.
+
+    Raises:
+        CertiflexError: a command did not do what it is for.
+    """
     file = stage.path("history.csv")
     await stage.told(
         "hil", "plant", "history", str(file), "--weather", str(stage.weather),
         "--days", str(_DAYS), "--until", told(now_ms - now_ms % QUARTER_MS),
-        "-c", str(stage.path("plant.toml")),
+        "-c", str(stage.path("bench.toml")),
     )  # fmt: skip
     kept = await stage.told(
         "central", "history", "import", str(file), "-c", str(stage.path("central.toml"))
@@ -107,16 +155,21 @@ async def _bring_history(stage: Stage, now_ms: int) -> int:
     return int(kept["rows"])
 
 
-async def _documents(stage: Stage, verb: str, day: str) -> Sequence[Document]:
+async def asked(stage: Stage, folder: str, *time: str) -> Said:
+    """Return what the platform says of a time; documents and pictures lie in a folder of the stage.
+
+    Raises:
+        CertiflexError: the command did not do what it is for.
+    """
     _, output = await ran(
-        ["central", "dso", verb, "--day", day, "--to", str(stage.path("dso")), "--json",
+        ["central", "dso", "all", *time, "--to", str(stage.path(folder)), "--json",
          "-c", str(stage.path("central.toml"))],
         log=stage.path("log", "operator.log"),
         timeout_s=_TIMEOUT_S,
         ok=(_ENDED, _MORE_IS_NEEDED),
     )  # fmt: skip
-    documents: Sequence[Document] = json.loads(output)["documents"]
-    return documents
+    told = json.loads(output)
+    return Said(told["steps"], told["documents"], told.get("seen", {}))
 
 
 def _energy_mwh(requests: Sequence[Document]) -> float:

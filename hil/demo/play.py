@@ -91,9 +91,9 @@ class Play:
     async def _begin(self) -> None:
         for program in (self.cast.broker, self.cast.central, self.cast.gateway, self.cast.bench):
             await program.start()
-        self._tell("step", "broker, database, gateway and meters are up")
+        self.tell("step", "broker, database, gateway and meters are up")
         await asyncio.gather(*(node.start() for node in self.cast.nodes.values()))
-        self._tell("step", f"{len(self.cast.nodes)} light nodes started, half over TCP, half RTU")
+        self.tell("step", f"{len(self.cast.nodes)} light nodes started, half over TCP, half RTU")
         await self._until(self._all_report, "every light node has delivered")
         first_ms = self.clock.now_ms()
         self.span = Interval(-(-first_ms // SLOT_MS) * SLOT_MS, -(-first_ms // SLOT_MS) * SLOT_MS)
@@ -101,32 +101,32 @@ class Play:
 
     async def _things_go_wrong(self) -> None:
         house = self.stage.houses[_SILENT]
-        self._tell("fault", f"the meter of {house.name} falls silent for 40 s")
+        self.tell("fault", f"the meter of {house.name} falls silent for 40 s")
         await self._silence(house, 40_000)
         await self._sleep_s(44)
 
         killed = self.cast.nodes[_KILLED]
-        self._tell("fault", f"the light node of {killed.name} is killed (kill -9)")
+        self.tell("fault", f"the light node of {killed.name} is killed (kill -9)")
         await killed.kill()
         await self._sleep_s(30)
         await killed.start()
-        self._tell("back", f"{killed.name} is back and goes on where it was")
+        self.tell("back", f"{killed.name} is back and goes on where it was")
 
-        self._tell("fault", "the broker is killed (kill -9); it keeps nothing")
+        self.tell("fault", "the broker is killed (kill -9); it keeps nothing")
         await self.cast.broker.kill()
         await self._sleep_s(75)
         await self.cast.broker.start()
-        self._tell("back", "the broker is back; what waited is delivered, newest first")
+        self.tell("back", "the broker is back; what waited is delivered, newest first")
         last_border_ms = self.clock.now_ms() - WINDOW_S * 1000
         await self._until(lambda: self._covered(last_border_ms), "nothing waits at the light nodes")
 
-        self._tell("fault", "the chain is taken away (kill -9); windows wait")
+        self.tell("fault", "the chain is taken away (kill -9); windows wait")
         await self.cast.chain.kill()
         await self._sleep_s(90)
         await self._take_unanchored()
         await self._sleep_s(60)
         await self.cast.chain.start()
-        self._tell("back", "the chain is back; every window is anchored, once, in order")
+        self.tell("back", "the chain is back; every window is anchored, once, in order")
 
     async def _curtain(self) -> None:
         end_ms = self.clock.now_ms() // SLOT_MS * SLOT_MS
@@ -137,7 +137,7 @@ class Play:
         """Let nodes and gateway end, so that the head of the log stands still."""
         await asyncio.gather(*(node.stop() for node in self.cast.nodes.values()))
         await self.cast.gateway.stop()
-        self._tell("step", "light nodes and gateway have stopped; proofs need neither")
+        self.tell("step", "light nodes and gateway have stopped; proofs need neither")
 
     async def _take_unanchored(self) -> None:
         """Fetch the proof of the newest stored reading, which the ledger does not know yet."""
@@ -239,7 +239,7 @@ class Play:
                 where=str(self.stage.path("log")),
                 remedy="read the logs there",
             ) from error
-        self._tell("seen", told)
+        self.tell("seen", told)
 
     async def _holds(self, holds: Callable[[], Awaitable[bool]]) -> bool:
         try:
@@ -255,5 +255,6 @@ class Play:
     async def _sleep_s(self, simulated_s: int) -> None:
         await self.clock.sleep_until(self.clock.now_ms() + simulated_s * 1000)
 
-    def _tell(self, kind: str, told: str) -> None:
+    def tell(self, kind: str, told: str) -> None:
+        """Add a line to the story, at this instant."""
         self.screen.tell(self.clock.now_ms(), kind, told)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hil.demo.operator import DayAfter
+from hil.demo.real_time import NextHours
 
 SCHEMA = "certiflex/demo-report/v1"
 
@@ -30,6 +31,7 @@ class Report:
     audit_clean_findings: int
     audit_tampered: Mapping[str, object]
     dso: DayAfter
+    real_time: NextHours
     simulated_s: int
     wall_s: float
 
@@ -41,6 +43,7 @@ class Report:
             and self.audit_clean_findings == 0
             and bool(self.audit_tampered.get("named"))
             and self.dso.holds()
+            and self.real_time.holds()
         )
 
     def write(self, path: Path) -> None:
@@ -64,6 +67,7 @@ class Report:
             ("verify", ", ".join(f"{name}: {word}" for name, word in self.verify.items())),
             ("audit", f"{self.audit_clean_findings} findings; tampered copy: {tampered}"),
             ("the day after", self.dso.summary()),
+            ("the next hours", self.real_time.summary()),
         ]
         lines = [f"  {name:<18}{value}" for name, value in rows]
         verdict = "everything held" if self.holds() else "NOT everything held"

@@ -3,11 +3,11 @@
 import asyncio
 
 from hil.demo.programs import Program, ran
-from hil.demo.stage import House, Stage
+from hil.demo.stage import FIELD, House, Stage
 from ledger.errors import CertiflexError
 
 _AT_ONCE = 3
-_READERS = ("gateway", "dso", "auditor")
+_READERS = ("gateway", "dso", "auditor", "field_sensor")
 
 
 async def set_up(stage: Stage) -> Program:
@@ -19,8 +19,11 @@ async def set_up(stage: Stage) -> Program:
     stage.clear()
     stage.write_bench()
     stage.write_gateway()
-    made = await stage.told("gateway", "init", *_with(stage, "gateway"))
-    stage.log_key = made["log_key"]
+    made, sensors = await asyncio.gather(
+        stage.told("gateway", "init", *_with(stage, "gateway")),
+        stage.told("hil", "plant", "key", *_with(stage, "bench")),
+    )
+    stage.log_key, stage.field_key = made["log_key"], sensors["key"]
     chain = stage.chain(made["account"])
     await chain.start()
     try:
@@ -41,11 +44,11 @@ async def _prepare_central(stage: Stage) -> None:
     await stage.told("central", "scd", "init", *_with(stage, "central"))
     for role in _READERS:
         pods = [word for house in stage.houses for word in ("--pod", house.pod)]
-        named = pods if role == "dso" else []
+        named = {"dso": pods, "field_sensor": ["--party", FIELD]}.get(role, [])
         issued = await stage.told(
             "central", "token", "issue", "--role", role, *named, *_with(stage, "central")
         )
-        file = stage.path("central", f"{role}.token")
+        file = stage.token_file(role)
         file.touch(mode=0o600)
         file.write_text(issued["token"], encoding="utf-8")
 

@@ -17,6 +17,31 @@ WINDOW_S = 60
 _KINDS = ("flat", "solar", "storage", "electric")
 _FIRST_SERIAL = 23_110_001
 _LIFE_BEFORE_MS = 3 * 86_400_000
+FIELD = "field"
+# So many metered houses stand in the network; who comes after them has a meter and no place in it.
+_PLACES = 20
+# A third more in the homes of one street, whatever the hour: a scenario, not a measurement. And a
+# changer that stands where its own feeder, a short one, has been well served.
+_PLANT = """
+[plant]
+seed = 1
+scada = "127.0.0.1:{scada}"
+[plant.growth]
+pct = 35.0
+at = ["LV-6"]
+[[plant.event]]
+at_s = 0
+action = "tap"
+device = "TR-2"
+position = 4
+[plant.sensors]
+every_s = 20
+url = "{central}"
+token = "{token}"
+key = "{key}"
+sender = "{party}"
+receiver = "dso"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +53,7 @@ class Ports:
     central: int
     status: int
     bench: int
+    scada: int
     first_meter: int
 
 
@@ -87,12 +113,13 @@ class Stage:
     ports: Ports = field(init=False)
     houses: Sequence[House] = field(init=False)
     log_key: str = field(default="", init=False)
+    field_key: str = field(default="", init=False)
     contract: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         self.directory = self.directory.resolve()
-        chain, broker, central, status, bench, *meters = free_ports(5 + self.count)
-        self.ports = Ports(chain, broker, central, status, bench, meters[0])
+        chain, broker, central, status, bench, scada, *meters = free_ports(6 + self.count)
+        self.ports = Ports(chain, broker, central, status, bench, scada, meters[0])
         self.houses = [
             House(number, self.directory / "nodes" / f"{number:02}", meters[number])
             for number in range(self.count)
@@ -113,6 +140,11 @@ class Stage:
         return Address("127.0.0.1", self.ports.bench)
 
     @property
+    def scada_url(self) -> str:
+        """Return where the plant's SCADA answers."""
+        return f"http://127.0.0.1:{self.ports.scada}"
+
+    @property
     def central_url(self) -> str:
         """Return where the Shared Customer Database answers."""
         return f"http://127.0.0.1:{self.ports.central}"
@@ -129,7 +161,11 @@ class Stage:
 
     def token(self, role: str) -> str:
         """Return the token of a role."""
-        return self.path("central", f"{role}.token").read_text(encoding="utf-8").strip()
+        return self.token_file(role).read_text(encoding="utf-8").strip()
+
+    def token_file(self, role: str) -> Path:
+        """Return where the token of a role lies."""
+        return self.path("central", f"{role}.token")
 
     def clear(self) -> None:
         """Begin with an empty folder."""
@@ -140,7 +176,7 @@ class Stage:
         self.path("log").mkdir()
 
     def write_bench(self) -> None:
-        """Write the bench file: what meters there are, and the households behind them."""
+        """Write the bench file: the network with its sensors, the meters, and their households."""
         installed_on = time.strftime(
             "%Y-%m-%d", time.gmtime((self.origin_ms - _LIFE_BEFORE_MS) / 1000)
         )
@@ -151,17 +187,16 @@ class Stage:
             f'control = "127.0.0.1:{self.ports.bench}"',
             *self._clock(),
         ]
+        plant = _PLANT.format(
+            party=FIELD,
+            scada=self.ports.scada,
+            central=self.central_url,
+            token=self.token_file("field_sensor"),
+            key=self.path("central", "field.key"),
+        )
         meters = [line for house in self.houses for line in _meter(house)]
-        self.path("bench.toml").write_text("\n".join([*head, *meters, ""]), encoding="utf-8")
-
-    def write_plant(self) -> None:
-        """Write the bench file again, with the network behind the meters and what has grown there.
-
-        A third more in the homes of one street, whatever the hour: a scenario, not a measurement.
-        """
-        lines = ["[plant]", "seed = 1", "[plant.growth]", "pct = 35.0", 'at = ["LV-6"]', ""]
-        bench = self.path("bench.toml").read_text(encoding="utf-8")
-        self.path("plant.toml").write_text(bench + "\n".join(lines), encoding="utf-8")
+        lines = [*head, plant, *meters, ""]
+        self.path("bench.toml").write_text("\n".join(lines), encoding="utf-8")
 
     def write_gateway(self) -> None:
         """Write the gateway's configuration."""
@@ -201,7 +236,11 @@ class Stage:
             "[dso]",
             f'imports = "{self.path("imports")}"',
             f'weather = "{self.weather}"',
+            f'scada_url = "{self.scada_url}"',
             *self._clock(),
+            "[[parties]]",
+            f'id = "{FIELD}"',
+            f'key = "{self.field_key}"',
             "",
         ]
         path.write_text("\n".join(lines), encoding="utf-8")
@@ -260,7 +299,7 @@ class Stage:
         return self._program("gateway", arguments, self.ports.status)
 
     def bench(self) -> Program:
-        """Return the simulated meters."""
+        """Return the simulated meters, and the network that they stand in."""
         arguments = ["hil", "serve", str(self.path("bench.toml"))]
         return self._program("meters", arguments, self.ports.bench)
 
@@ -279,6 +318,7 @@ class Stage:
 
 
 def _meter(house: House) -> list[str]:
+    pod = [f'pod = "{house.pod}"'] if house.number < _PLACES else []
     place = f'line = "{house.line}"' if house.is_serial else f'tcp = "127.0.0.1:{house.meter_port}"'
     return [
         "[[meter]]",
@@ -288,4 +328,5 @@ def _meter(house: House) -> list[str]:
         f"serial_number = {house.serial_number}",
         f'kind = "{_KINDS[house.number % len(_KINDS)]}"',
         place,
+        *pod,
     ]

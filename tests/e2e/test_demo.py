@@ -39,8 +39,24 @@ def test_the_demo_holds_and_says_so(tmp_path: Path) -> None:
     assert 0 < dso["requested_mwh"] < 1
     assert "L-6-R1-R2" in dso["requested_for"]
     assert dso["unsolved"] == 0
-    for picture in ("feeder.svg", "own-means.svg", "who-can-help.svg"):
-        assert (folder / "dso" / picture).read_text().lstrip().startswith(("<svg", "<?xml"))
+    assert dso["steps"] == dict.fromkeys([f"DA-{row}a" for row in range(3, 10)], "ok")
+    hours = report["real_time"]
+    assert hours["steps"] == dict.fromkeys([f"RT-{row}a" for row in range(1, 8)], "ok")
+    assert hours["line"] == "L-2-3"
+    assert hours["dark_pods"] > 200
+    assert hours["switched"] == {"L-2-3": "open", "L-8-14": "closed"}
+    assert hours["sensors"] == 12
+    assert hours["metered_pods"] > 0, "no light node's reading reached the estimation"
+    assert hours["congestions_before"] > hours["after_own_means"]
+    stood, stands = hours["moved"]["TR-2"]
+    assert stood == 4
+    assert stands < 4
+    assert hours["lowest_busbar_pu"][0] < hours["lowest_busbar_pu"][1]
+    for session, pictures in (("dso", dso["pictures"]), ("real-time", hours["pictures"])):
+        assert {"feeder.svg", "own-means.svg"} <= set(pictures)
+        for picture in pictures:
+            drawn = (folder / session / picture).read_text().lstrip()
+            assert drawn.startswith(("<svg", "<?xml"))
     logs = {log.name: log.read_text(errors="replace") for log in (folder / "log").iterdir()}
     assert len(logs) >= 26
     assert [name for name, text in logs.items() if "Traceback" in text] == []

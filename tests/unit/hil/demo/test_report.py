@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from hil.demo.operator import DayAfter
+from hil.demo.real_time import NextHours
 from hil.demo.report import Report
 
 AFTER = DayAfter(
     day="2026-11-27",
     history_rows=857_088,
+    steps={"DA-3a": "ok", "DA-9a": "ok"},
     congestions_before=904,
     after_own_means=83,
     moves=8,
@@ -20,6 +22,22 @@ AFTER = DayAfter(
     requested_for=("L-6-R1-R2",),
     unsolved=0,
     pictures=("feeder.svg", "own-means.svg", "who-can-help.svg"),
+)
+HOURS = NextHours(
+    steps={"RT-1a": "ok", "RT-7a": "ok"},
+    line="L-2-3",
+    dark_pods=241,
+    sensors=12,
+    metered_pods=20,
+    switched={"L-2-3": "open", "L-8-14": "closed"},
+    does_not_fit={},
+    congestions_before=1_206,
+    after_own_means=6,
+    moves=1,
+    moved={"TR-2": (4, 2)},
+    lowest_busbar_pu=(0.9012, 0.9341),
+    requested_mwh=0.0,
+    pictures=("feeder.svg", "own-means.svg"),
 )
 GOOD = Report(
     nodes=20,
@@ -34,6 +52,7 @@ GOOD = Report(
     audit_clean_findings=0,
     audit_tampered={"named": "node 19 sequence 116"},
     dso=AFTER,
+    real_time=HOURS,
     simulated_s=420,
     wall_s=97.5,
 )
@@ -46,6 +65,7 @@ def test_a_good_report_holds_and_says_so(tmp_path: Path) -> None:
     assert document["schema"] == "certiflex/demo-report/v1"
     assert document["holds"] is True
     assert document["dso"]["congestions_before"] == 904
+    assert document["real_time"]["moved"] == {"TR-2": [4, 2]}
     wanted = {
         "readings_stored",
         "gaps",
@@ -60,6 +80,8 @@ def test_a_good_report_holds_and_says_so(tmp_path: Path) -> None:
     assert "all 2 hold" in summary
     assert "12, 34,113 gas each" in summary
     assert "904 violations, 83 after 8 moves; 0.085 MWh asked" in summary
+    hours = "without L-2-3 1206 violations, 6 after own means; busbars 0.901 → 0.934 pu"
+    assert hours in summary
 
 
 @pytest.mark.parametrize(
@@ -75,6 +97,14 @@ def test_a_good_report_holds_and_says_so(tmp_path: Path) -> None:
         {"dso": replace(AFTER, requested_mwh=0.0)},
         {"dso": replace(AFTER, unsolved=1)},
         {"dso": replace(AFTER, pictures=())},
+        {"dso": replace(AFTER, steps={"DA-3a": "failed"})},
+        {"real_time": replace(HOURS, steps={"RT-1a": "failed"})},
+        {"real_time": replace(HOURS, switched={"L-8-14": "closed"})},
+        {"real_time": replace(HOURS, sensors=0)},
+        {"real_time": replace(HOURS, after_own_means=1_206)},
+        {"real_time": replace(HOURS, moved={})},
+        {"real_time": replace(HOURS, lowest_busbar_pu=(0.91, 0.91))},
+        {"real_time": replace(HOURS, pictures=("own-means.svg",))},
     ],
 )
 def test_one_thing_wrong_is_enough(changed: dict[str, Any]) -> None:

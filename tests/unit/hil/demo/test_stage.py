@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+from central.config import CentralConfig
 from hil.config import read_bench_file
 from hil.demo.stage import Stage
+from hil.feeder.customers import customers_of
+from hil.feeder.description import read_description
 from hil.registers import MODELS
+from ledger.configuration import load
+from ledger.signing import SigningKey
 
 
 def test_the_bench_file_holds_a_meter_for_each_house(tmp_path: Path) -> None:
@@ -15,6 +20,32 @@ def test_the_bench_file_holds_a_meter_for_each_house(tmp_path: Path) -> None:
     assert [meter.name for meter in meters] == [house.name for house in stage.houses]
     assert {meter.model for meter in meters} == set(MODELS)
     assert sum(meter.line is not None for meter in meters) == 3
+    assert [meter.pod for meter in meters] == [house.pod for house in stage.houses]
+
+
+def test_a_house_that_the_network_has_no_place_for_stands_alone(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "demo", count=22, rate=5.0)
+    stage.clear()
+    stage.write_bench()
+    meters = read_bench_file(stage.path("bench.toml")).value.meter
+    assert [meter.pod is None for meter in meters] == [False] * 20 + [True] * 2
+    known = {one.pod for one in customers_of(read_description()) if one.metered}
+    assert {meter.pod for meter in meters if meter.pod} == known
+
+
+def test_sensors_and_scada_are_where_the_database_looks_for_them(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "demo", count=6, rate=5.0)
+    stage.clear()
+    stage.write_bench()
+    key = SigningKey.generate().public.encode().hex()
+    stage.log_key = stage.field_key = key
+    stage.write_central(stage.path("central.toml"), stage.path("central", "evidence.db"))
+    central = load(CentralConfig, stage.path("central.toml"), program="central").value
+    plant = read_bench_file(stage.path("bench.toml")).value.plant
+    assert plant is not None
+    assert central.dso.scada_url == f"http://{plant.scada}"
+    assert plant.sensors.url == f"http://{central.api.host}:{central.api.port}"
+    assert plant.sensors.sender in central.party_keys()
 
 
 def test_clear_begins_anew(tmp_path: Path) -> None:
