@@ -147,7 +147,8 @@ def _reason(before: Assessment, after: Assessment, moves: tuple[Move, ...]) -> s
     first, left = len(before.congestions), len(after.congestions)
     if not moves:
         return f"no tap, capacitor or switch helps against {first} violations"
-    by = ", ".join(sorted({move.device for move in moves}))
+    devices = sorted({move.device for move in moves})
+    by, s = ", ".join(devices), "s" if len(devices) == 1 else ""
     if not left:
-        return f"{by} cure all {first} violations"
-    return f"{by} bring {first} violations down to {left}; the rest needs flexibility"
+        return f"{by} cure{s} all {first} violations"
+    return f"{by} bring{s} {first} violations down to {left}; the rest needs flexibility"

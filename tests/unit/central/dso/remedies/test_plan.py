@@ -40,7 +40,7 @@ def test_a_tap_cures_and_its_moves_are_told_quarter_by_quarter() -> None:
     assert {(move.kind, move.device) for move in plan.moves} == {("tap", "TR")}
     first, *_ = plan.moves
     assert first.before == 0
-    assert plan.reason.startswith("TR cure all")
+    assert plan.reason.startswith("TR cures all")
     position = 0
     for move in plan.moves:
         assert move.before == position
