@@ -59,8 +59,11 @@ def day_ahead(
     slot = slots(day)
     hour = slot * HOURS // SLOTS
     mean_w = mean_w[:, slot]
-    quantile_w = np.take(error_w, hour, axis=2)
-    quantile_w += mean_w
+    if len(slot) == SLOTS:  # nearly every day, and far less memory is gone through
+        quantile_w = error_w[..., None] + mean_w.reshape(count, HOURS, -1)
+        quantile_w = quantile_w.reshape(len(method.levels), *mean_w.shape)
+    else:
+        quantile_w = np.take(error_w, hour, axis=2) + mean_w
     like_their_group(customers, new, mean_w, quantile_w, method.levels)
     scale_w[new] = np.sqrt((mean_w[new] ** 2).mean(axis=1))
     sum_w = sums.sums_w(mean_w)

@@ -82,17 +82,17 @@ def likeness(shown: Sequence[date], source: Sequence[date]) -> Floats:
     count. Each row adds up to 1.
     """
     age = np.array([[(one - other).days for other in source] for one in shown], np.float64)
-    alike = np.array([[_alike(one, other) for other in source] for one in shown])
+    of_shown, of_source = ([day_class(day) for day in days] for days in (shown, source))
+    alike = np.array([[_alike(one, other) for other in of_source] for one in of_shown])
     weight = np.where(age >= _LIKE_LAG_DAYS, alike * np.exp(-_FORGOTTEN_PER_DAY * age), 0.0)
     shares: Floats = weight / weight.sum(axis=1, keepdims=True)
     return shares
 
 
-def _alike(one: date, other: date) -> float:
-    classes = {day_class(one), day_class(other)}
-    if len(classes) == 1:
+def _alike(one: DayClass, other: DayClass) -> float:
+    if one == other:
         return 1.0
-    return _WEEKEND_LIKENESS if classes == _WEEKEND else _OTHER_LIKENESS
+    return _WEEKEND_LIKENESS if {one, other} == _WEEKEND else _OTHER_LIKENESS
 
 
 @dataclass(frozen=True, slots=True)

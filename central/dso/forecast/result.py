@@ -90,7 +90,7 @@ class Band:
         """Let nothing out that is no number."""
         if not (np.isfinite(self.mean_w).all() and np.isfinite(self.quantile_w).all()):
             raise InvariantBroken("a forecast holds a value that is not finite")
-        if (np.diff(self.quantile_w, axis=0) < 0).any():
+        if (self.quantile_w[1:] < self.quantile_w[:-1]).any():
             raise InvariantBroken("the quantiles of a forecast fall")
 
 

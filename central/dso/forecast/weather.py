@@ -104,11 +104,15 @@ def known_weather(weather: Weather, days: Sequence[date]) -> KnownWeather:
     newest_first = sorted(weather.issues, key=lambda issue: -issue.issued_ms)
     for number, day in enumerate(days):
         quarters, present, issued_ms = _as_known(newest_first, day, len(weather.columns))
-        counted = np.bincount(slots(day)[present], minlength=SLOTS)
-        np.add.at(values[number], slots(day)[present], quarters[present])
+        newest.append(issued_ms)
+        if len(present) == SLOTS:  # nearly every day: each quarter has a slot of its own
+            values[number], said[number] = quarters, present
+            continue
+        slot = slots(day)[present]
+        counted = np.bincount(slot, minlength=SLOTS)
+        np.add.at(values[number], slot, quarters[present])
         values[number] /= np.maximum(counted, 1)[:, None]
         said[number] = counted > 0
-        newest.append(issued_ms)
     return KnownWeather(values, said, tuple(newest))
 
 
