@@ -98,6 +98,7 @@ class Task:
         limits: as `excess_pu` takes them.
         parts: a situation in no part is none of this task's business.
         accuracy: how exactly limits are kept.
+        one_thread: for power flows, else all cores.
     """
 
     power_flow: PowerFlow
@@ -106,6 +107,7 @@ class Task:
     limits: Limits
     parts: Sequence[Part]
     accuracy: Accuracy = PUBLISHED
+    one_thread: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +253,8 @@ class _State:
     def of(
         cls, task: Task, rows: Integers, drawn_va: Phasors, *, partial: bool = False
     ) -> "_State":
-        setting, exact = rows_of(task.setting, rows), task.accuracy.exact
-        flow = task.power_flow.solve(drawn_va, setting, exact=exact, partial=partial)
+        how = {"exact": task.accuracy.exact, "one_thread": task.one_thread, "partial": partial}
+        flow = task.power_flow.solve(drawn_va, rows_of(task.setting, rows), **how)
         return cls(drawn_va, flow, excess_pu(flow, _limits_of(task.limits, rows)))
 
     def part(self, rows: slice) -> "_State":

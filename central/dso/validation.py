@@ -81,6 +81,7 @@ def validate(
     *,
     setting: Setting = AS_BUILT,
     scenarios: Sequence[Scenario] | None = None,
+    one_thread: bool = False,
 ) -> Validation:
     """Return the largest volume of a preliminary list that breaks no limit in any scenario.
 
@@ -91,6 +92,7 @@ def validate(
         limits: what is to be kept; where it is not, what is must not get worse.
         setting: one for all quarters, or one row for each.
         scenarios: `usual_scenarios` if None; in the first all offers deliver.
+        one_thread: for power flows, else all cores.
 
     Raises:
         Rejected: `bad_shape`: offers are for other quarters.
@@ -114,6 +116,7 @@ def validate(
         _not_worse(limits, before, cases.quarter),
         [*cases.parts()],
         CHECKED,
+        one_thread=one_thread,
     )
     found = relieve(task)
     cuts = sorted(_cuts(cases, task, found, chosen), key=lambda cut: (cut.offer, cut.quarter))
