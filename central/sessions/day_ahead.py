@@ -14,33 +14,46 @@ A session that was killed goes on where it was: start it again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, partial
 
-from central.aggregator.history import History
 from central.aggregator.offering import Offering, make_offers
-from central.calendar import day_interval, gate_ms
+from central.brp.programme import programmes
+from central.calendar import gate_ms
 from central.documents.availability import DerAvailability
+from central.documents.baseline import Baseline
 from central.documents.configuration import GridConfiguration
 from central.documents.customers import CustomerList
 from central.documents.header import Buyer, Envelope, Horizon
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
+from central.documents.substation import SubstationProfile
+from central.dso.forecast.history import History
+from central.market import gates
+from central.market.gates import Gates
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState
+from central.sessions.admitting import refused_offers
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
-from central.sessions.floor import Floor, Seat, history_of
+from central.sessions.floor import Floor, Seat, history_of, measures_of
 from central.sessions.market_rows import MarketRows
 from central.sessions.shelf import newest
 from central.sessions.states import in_round
+from ledger.facts.pod import Pod
+
+_PROGRAMME_DAYS = 28
 
 
-def session_name(day: date) -> str:
-    """Return the name of the session of a market day."""
-    return f"day-ahead {day.isoformat()}"
+def gates_of(day: date, closes_ms: int | None = None) -> Gates:
+    """Return the gates of a market day; told when they close, they are open until then."""
+    usual = gates.day_ahead(day)
+    if closes_ms is None:
+        return usual
+    publishes_ms = max(usual.publishes_ms, closes_ms)
+    return replace(usual, opens_ms=0, closes_ms=closes_ms, publishes_ms=publishes_ms)
 
 
 def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) -> DurableSession:
@@ -55,10 +68,7 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
         SessionStopped: an operator stopped it.
         CertiflexError: a row failed; that is noted, and the session goes on there next time.
     """
-    made = _Day(
-        floor, session_name(day), Horizon.DAY_AHEAD, day_interval(day), day,
-        gate_ms(day) if gate_closure_ms is None else gate_closure_ms,
-    )  # fmt: skip
+    made = _Day(floor, gates_of(day, gate_closure_ms), day)
     row, take, seal = made.session.row, made.session.take, floor.seal
     lists = take(CustomerList, "DA-1a", made.customer_lists)
     row("DA-2a", partial(made.active_pods, lists))
@@ -68,15 +78,19 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
     row("DA-5a", made.alert)
     (own_means,) = take(GridConfiguration, "DA-6a", made.own_means)
     made.hand_over("DA-6a", own_means)
-    row("DA-7a", made.need)
-    row("DA-8a", made.profiles)
-    row("DA-9a", made.requests)
+    row("DA-7a", made.own_need)
+    profiles = take(SubstationProfile, "DA-8a", made.profiles)
+    row("DA-9a", made.own_requests)
 
+    row("ST-1", partial(made.programmes, lists))
     available = take(DerAvailability, "DA-1b", made.availabilities)
     row("DA-2b", made.measures)
     row("DA-3b", partial(made.flexibility, available))
     row("DA-4b", partial(made.offers, available))
     row("DA-5b", partial(made.send_offers, available))
+
+    row("DA-1c", partial(made.tso_need, profiles))
+    row("DA-2c", partial(made.tso_requests, "DA-2c", profiles))
 
     offers = take(FlexOffer, "DA-6b", made.acquire_offers)
     tso_requests = take(FlexRequest, "DA-3c", partial(made.acquire_requests, Buyer.TSO))
@@ -106,7 +120,6 @@ class _Day(MarketRows):
     """The rows that only the day-ahead market has."""
 
     day: date
-    gate_closure_ms: int
     _made: list[tuple[Seat, Offering]] | None = field(default=None, init=False)
 
     # ── who takes part ──────────────────────────────────────────────────────────────────────
@@ -155,6 +168,25 @@ class _Day(MarketRows):
         """Work out what the grid must carry."""
         return Ended(told=f"{self.work.expected.expectation.quarters} quarter-hours")
 
+    # ── balance responsible parties ─────────────────────────────────────────────────────────
+
+    def programmes(self, lists: Sequence[CustomerList]) -> Ended:
+        """File the programmes of the parties that are played here, I-03; frozen at the gate."""
+        made: list[Baseline] = []
+        lacks = 0
+        filed = {each.mrid for each in newest(self.floor.documents, Baseline, self.interval)}
+        for party, pods in _balanced(lists).items():
+            if party in self.floor.keys:
+                to = self.session.envelopes("ST-1", party)
+                found = programmes(
+                    pods, measures_of(pods, self._past(), _PROGRAMME_DAYS), self.day,
+                    envelope=lambda mrid, to=to: replace(to("scd"), mrid=mrid),  # type: ignore[misc]
+                )  # fmt: skip
+                made += [each for each in found.baselines if each.mrid not in filed]
+                lacks += len(found.remarks)
+        state = RowState.OK if made or filed else RowState.NOTHING
+        return Ended(made, state=state, told=f"{len(made)} programmes, {lacks} with a remark")
+
     # ── aggregators ─────────────────────────────────────────────────────────────────────────
 
     def availabilities(self) -> Ended:
@@ -165,7 +197,7 @@ class _Day(MarketRows):
 
     def measures(self) -> Ended:
         """Tell how much past the aggregators have of their customers, I-01."""
-        known = sum(len(self._past(seat).pods) for seat in self.floor.seats)
+        known = sum(len(seat.portfolio.pods) for seat in self.floor.seats)
         return Ended(told=f"the past of {known} points of delivery")
 
     def flexibility(self, available: Sequence[DerAvailability]) -> Ended:
@@ -185,11 +217,9 @@ class _Day(MarketRows):
         made = [offer for _, offering in self._offerings(available) for offer in offering.offers]
         return Ended(made, state=RowState.OK if made else RowState.NOTHING)
 
-    def _past(self, seat: Seat) -> History:
+    def _past(self) -> History:
         desk = self.floor.desk
-        return history_of(
-            seat.portfolio, desk.past(desk.before(self.interval.start_ms, gate_ms(self.day)))
-        )
+        return desk.past(desk.before(self.interval.start_ms, gate_ms(self.day)))
 
     def _offerings(self, available: Sequence[DerAvailability]) -> list[tuple[Seat, Offering]]:
         if self._made is None:
@@ -206,25 +236,34 @@ class _Day(MarketRows):
 
         return make_offers(
             seat.portfolio,
-            self._past(seat),
+            history_of(seat.portfolio, self._past()),
             [each for each in available if each.receiver == party],
             seat.terms,
             session=self.session.name,
             interval=self.interval,
-            gate_closure_ms=self.gate_closure_ms,
+            gate_closure_ms=self.gates.closes_ms,
             expires_ms=self.interval.end_ms,
             envelope=addressed,
+            filed=newest(self.floor.documents, Baseline, self.interval),
         )
 
     # ── the gate ────────────────────────────────────────────────────────────────────────────
 
     def acquire_offers(self) -> Ended:
         """Take the offers that came in time and may be taken."""
-        offers = newest(
-            self.floor.documents, FlexOffer, self.interval,
-            where=lambda each: each.session == self.session.name,
-        )  # fmt: skip
+        offers = sorted(self.admission.offers, key=lambda one: one.mrid)
+        refused = refused_offers(self.admission, self.given)
+        told = f"{len(offers)} offers"
+        if refused:
+            told += f"; {len(refused)} refused, the first {min(refused.values())}"
         state = RowState.OK if offers else RowState.NOTHING
-        return Ended(taken=offers, state=state, told=f"{len(offers)} offers")
+        return Ended(taken=offers, state=state, told=told)
 
-    # ── the list, and what is published ─────────────────────────────────────────────────────
+
+def _balanced(lists: Sequence[CustomerList]) -> dict[str, list[Pod]]:
+    """Return the PODs that each balance responsible party files a programme of."""
+    found: dict[str, list[Pod]] = {}
+    for each in lists:
+        for customer in each.customers:
+            found.setdefault(customer.balance_party, []).append(customer.pod)
+    return found

@@ -1,6 +1,7 @@
 """The floor of the market: what its sessions work with, and the rows that both of them share."""
 
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,15 +12,20 @@ from central.aggregator.pricing import Terms
 from central.documents.configuration import GridConfiguration
 from central.documents.customers import CustomerList, ListedCustomer
 from central.documents.header import Envelope
+from central.documents.measures import MeasuredQuarter, QuarterMeasures
+from central.documents.measures import Origin as ToldOrigin
 from central.dso.forecast.history import History, Origin
 from central.market.rules import Rules
 from central.scd.documents_entries import SealReason
 from central.scd.ports import DocumentStore, SessionStore
+from central.sessions.admitting import nodes_of, zones_of
 from central.sessions.desk import Desk
 from central.sessions.durable import DurableSession
 from central.sessions.scada import Scada, hand_over
+from central.tso.transmission import Transmission
 from ledger.facts.clock import Clock
-from ledger.facts.interval import Interval
+from ledger.facts.interval import QUARTER_MS, Interval
+from ledger.facts.pod import Pod
 from ledger.signing import SigningKey
 
 
@@ -60,6 +66,14 @@ class Seat:
         )
 
 
+_QUARTERS_PER_HOUR, _QUARTERS_PER_DAY, _MS_PER_S = 4, 96, 1_000
+_TOLD = {
+    Origin.IMPORTED: ToldOrigin.IMPORTED,
+    Origin.RECEIVED: ToldOrigin.RECEIVED,
+    Origin.CERTIFIED: ToldOrigin.CERTIFIED,
+}
+
+
 def _unsealed(reason: SealReason, session: str) -> None:
     """Fix nothing: there is no market log."""
     del reason, session
@@ -78,6 +92,8 @@ class Floor:
         rules: of the market.
         seats: aggregators that are played here.
         scada: takes own means; None if there is none.
+        transmission: what the TSO looks after; None where the TSO asks by itself.
+        tso_price_ueur_per_mwh: the most that it pays.
         seal: fixes the head of the market log.
         progress: told each row that begins.
     """
@@ -90,6 +106,8 @@ class Floor:
     rules: Rules
     seats: Sequence[Seat] = ()
     scada: Scada | None = None
+    transmission: Transmission | None = None
+    tso_price_ueur_per_mwh: int = 400_000_000
     seal: Callable[[SealReason, str], object] = _unsealed
     progress: Callable[[str], None] = lambda _: None
     zones: Mapping[str, str] = field(init=False)
@@ -97,14 +115,8 @@ class Floor:
 
     def __post_init__(self) -> None:
         """Read from the grid where PODs and nodes are."""
-        grid = self.desk.grid
-        area = ", ".join(each.name for each in grid.substations)
-        object.__setattr__(self, "zones", {node.name: area for node in grid.nodes})
-        at = {
-            each.pod: grid.nodes[node].name
-            for each, node in zip(grid.connections, grid.pod_node, strict=True)
-        }
-        object.__setattr__(self, "nodes", at)
+        object.__setattr__(self, "zones", zones_of(self.desk.grid))
+        object.__setattr__(self, "nodes", nodes_of(self.desk.grid))
 
     def begun(self, session: str) -> DurableSession:
         """Return a session, at its beginning or where it was left."""
@@ -124,3 +136,34 @@ def history_of(portfolio: Portfolio, history: History) -> AggregatorHistory:
         history.origin[own] == Origin.MISSING, np.nan, history.power_w[own]
     )  # fmt: skip
     return AggregatorHistory(tuple(history.pods[at] for at in own), history.start_ms, power_w)
+
+
+def measures_of(pods: Iterable[Pod], history: History, days: int) -> Iterator[QuarterMeasures]:
+    """Yield the last days of some PODs as the database tells them, I-01; what is known of them.
+
+    Args:
+        pods: whose.
+        history: of the grid.
+        days: how many, up to its end.
+    """
+    first = max(0, history.power_w.shape[1] - days * _QUARTERS_PER_DAY)
+    places = {pod: place for place, pod in enumerate(history.pods)}
+    starts = history.start_ms + np.arange(history.power_w.shape[1]) * QUARTER_MS
+    for pod in pods:
+        place = places.get(pod.code)
+        if place is not None:
+            energy_wh = np.rint(history.power_w[place] / _QUARTERS_PER_HOUR).astype(np.int64)
+            known = first + np.flatnonzero(history.origin[place, first:] != Origin.MISSING)
+            yield QuarterMeasures(
+                mrid=str(uuid.uuid5(uuid.NAMESPACE_OID, pod.code)), revision=1, created_ms=0,
+                sender="scd", receiver="brp",
+                validity=Interval(int(starts[0]), int(starts[-1]) + QUARTER_MS), pod=pod,
+                quarters=tuple(
+                    MeasuredQuarter(
+                        start_ms=int(starts[at]), import_wh=max(0, int(energy_wh[at])),
+                        export_wh=max(0, -int(energy_wh[at])), covered_s=QUARTER_MS // _MS_PER_S,
+                        flagged_s=0, origin=_TOLD[Origin(history.origin[place, at])],
+                    )
+                    for at in known
+                ),
+            )  # fmt: skip

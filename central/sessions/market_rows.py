@@ -1,21 +1,30 @@
 """The rows that both markets share: what the DSO says, who is in the book, what is published."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from central.documents.configuration import GridConfiguration
-from central.documents.header import Buyer, Horizon, Reference
+from central.documents.customers import CustomerList
+from central.documents.header import Buyer, Horizon
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
-from central.market.book import Book
+from central.documents.substation import SubstationProfile
+from central.market.admission import Admission, Arrived, admit
+from central.market.book import Book, reference
+from central.market.gates import Gates
 from central.scd.sessions import RowState
+from central.sessions.admitting import arrived, market_day, refused_offers
 from central.sessions.auction import Auction
 from central.sessions.desk import Parties
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor
 from central.sessions.shelf import newest
+from central.tso.simulator import Asking, need, requests
+from central.tso.simulator import Need as TsoNeed
+from central.tso.transmission import Transmission
 from ledger.facts.interval import Interval
 
 
@@ -25,21 +34,31 @@ class MarketRows:
 
     Args:
         floor: of the market.
-        name: of the session.
-        horizon: which market.
-        interval: the quarter-hours that are traded.
+        gates: when documents are taken.
     """
 
     floor: Floor
-    name: str
-    horizon: Horizon
-    interval: Interval
+    gates: Gates
     session: DurableSession = field(init=False)
-    refused: dict[Reference, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Begin the session, or go on with it."""
         self.session = self.floor.begun(self.name)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the session."""
+        return self.gates.session
+
+    @property
+    def horizon(self) -> Horizon:
+        """Return which market it is."""
+        return self.gates.horizon
+
+    @property
+    def interval(self) -> Interval:
+        """Return the quarter-hours that are traded."""
+        return self.gates.interval
 
     @property
     def parties(self) -> Parties:
@@ -67,10 +86,9 @@ class MarketRows:
         """Let SCADA move what own means move, before anything is asked of customers."""
         self.floor.configure(self.session, row, asked)
 
-    def need(self) -> Ended:
+    def own_need(self) -> Ended:
         """Work out what customers would have to move."""
-        need = self.work.need
-        residual = len(need.residual)
+        residual = len(self.work.need.residual)
         told = f"{residual} limits cannot be kept by anybody known" if residual else ""
         return Ended(told=told)
 
@@ -78,23 +96,75 @@ class MarketRows:
         """Tell the TSO the profile of the primary substations, I-12."""
         return Ended(self.work.profiles())
 
-    def requests(self) -> Ended:
+    def own_requests(self) -> Ended:
         """Ask the market, I-06."""
-        requests = self.work.requests()
-        state = RowState.OK if requests else RowState.NOTHING
-        return Ended(requests, state=state, told="" if requests else "every limit holds")
+        asked = self.work.requests()
+        state = RowState.OK if asked else RowState.NOTHING
+        return Ended(asked, state=state, told="" if asked else "every limit holds")
 
     # ── the gate ────────────────────────────────────────────────────────────────────────────
 
-    def acquire_requests(self, buyer: Buyer) -> Ended:
-        """Take the requests of a buyer that came in time."""
-        requests = newest(
-            self.floor.documents, FlexRequest, self.interval,
-            where=lambda each: each.session == self.name and each.buyer is buyer,
+    @cached_property
+    def given(self) -> list[Arrived]:
+        """Return what was handed in for the session."""
+        return arrived(self.floor.documents, self.name, self.interval)
+
+    @cached_property
+    def admission(self) -> Admission:
+        """Return what is admitted of it."""
+        lists = newest(self.floor.documents, CustomerList, self.interval)
+        day = market_day(
+            self.floor.desk.grid, self.gates, self.floor.rules, lists, self.parties
         )  # fmt: skip
+        return admit(day, self.given)
+
+    def acquire_requests(self, buyer: Buyer) -> Ended:
+        """Take the requests of a buyer that may be admitted."""
+        requests = [each for each in self.admission.requests if each.buyer is buyer]
         state = RowState.OK if requests else RowState.NOTHING
         told = f"{len(requests)} requests" if requests else "nothing is asked for"
+        refused = [
+            each.document.mrid
+            for each in self.given
+            if isinstance(each.document, FlexRequest) and each.document.buyer is buyer
+            and reference(each.document) in self.admission.refused
+        ]  # fmt: skip
+        if refused:
+            why = self.admission.refused
+            first = next(error for named, error in why.items() if named.mrid == refused[0])
+            told += f"; {len(refused)} refused, {refused[0]} first: {first}"
         return Ended(taken=requests, state=state, told=told)
+
+    # ── the TSO ─────────────────────────────────────────────────────────────────────────────
+
+    def tso_need(self, profiles: Sequence[SubstationProfile]) -> Ended:
+        """Work out what the TSO needs, where it is played here."""
+        if self.floor.transmission is None:
+            return Ended(state=RowState.NOTHING, told="the TSO is not played here")
+        found = self._tso_need(self.floor.transmission, profiles)
+        left = f"; {len(found.left)} cannot be helped from here" if found.left else ""
+        return Ended(told=f"{len(found.breaches)} limits of the transmission grid broken{left}")
+
+    def tso_requests(self, row: str, profiles: Sequence[SubstationProfile]) -> Ended:
+        """Ask the market for what the TSO needs, I-06."""
+        transmission = self.floor.transmission
+        if transmission is None:
+            return Ended(state=RowState.NOTHING, told="the TSO asks by itself, or is silent")
+        to = self.session.envelopes(row, self.parties.tso)
+        asking = Asking(
+            session=self.name, horizon=self.horizon, interval=self.interval,
+            expires_ms=self.interval.end_ms,
+            maximum_price_ueur_per_mwh=self.floor.tso_price_ueur_per_mwh,
+        )  # fmt: skip
+        needed = self._tso_need(transmission, profiles)
+        made = requests(needed, asking, lambda mrid: replace(to(self.parties.market), mrid=mrid))
+        state = RowState.OK if made else RowState.NOTHING
+        return Ended(made, state=state, told="" if made else "the transmission grid needs nothing")
+
+    def _tso_need(
+        self, transmission: Transmission, profiles: Sequence[SubstationProfile]
+    ) -> TsoNeed:
+        return need(transmission, profiles, self.interval)
 
     def auction(self, offers: Sequence[FlexOffer], requests: Sequence[FlexRequest]) -> Auction:
         """Return the clearing of what is in the book."""
@@ -103,7 +173,14 @@ class MarketRows:
             requests=requests, nodes=self.floor.nodes, zones=self.floor.zones,
         )  # fmt: skip
         portfolios = {seat.portfolio.aggregator: seat.portfolio for seat in self.floor.seats}
-        return Auction(self.session, book, self.floor.rules, self.work, portfolios, self.refused)
+        return Auction(
+            self.session,
+            book,
+            self.floor.rules,
+            self.work,
+            portfolios,
+            refused_offers(self.admission, self.given),
+        )
 
     # ── the list, and what is published ─────────────────────────────────────────────────────
 

@@ -15,16 +15,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+from central.calendar import day_of
 from central.documents.configuration import GridConfiguration
 from central.documents.header import Buyer, Horizon
 from central.documents.measurement import FieldMeasurements
 from central.documents.offer import Acceptance, FlexOffer
 from central.documents.outcome import MarketOutcome, Stage
 from central.documents.request import FlexRequest
+from central.documents.substation import SubstationProfile
 from central.dso.estimation.measuring import Metered
 from central.dso.forecast.result import Forecast
 from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.telling.incoming import Heard, heard
+from central.market import gates
+from central.market.gates import Gates
 from central.market.rounds import leftover
 from central.scd.documents_entries import SealReason
 from central.sessions.dso_work import DsoWork
@@ -35,12 +39,15 @@ from central.sessions.shelf import newest
 from central.sessions.states import in_round
 from ledger.facts.interval import QUARTER_MS, Interval
 
-_QUARTERS = 16
 
-
-def session_name(now_ms: int) -> str:
-    """Return the name of the session of the sixteen quarter-hours after an instant."""
-    return f"real-time {_traded(now_ms).start_ms}"
+def gates_of(now_ms: int) -> Gates:
+    """Return the gates of the session whose gate closes with this quarter-hour."""
+    start_ms = now_ms - now_ms % QUARTER_MS + QUARTER_MS
+    return next(
+        replace(each, opens_ms=0, closes_ms=start_ms, publishes_ms=start_ms)
+        for each in gates.real_time(day_of(start_ms))
+        if each.own.start_ms == start_ms
+    )
 
 
 def real_time(
@@ -64,19 +71,19 @@ def real_time(
         SessionStopped: an operator stopped it.
         CertiflexError: a row failed; that is noted, and the session goes on there next time.
     """
-    made = _Hours(
-        floor, session_name(now_ms), Horizon.REAL_TIME, _traded(now_ms), now_ms, seen, metered,
-        setting,
-    )  # fmt: skip
+    made = _Hours(floor, gates_of(now_ms), now_ms, seen, metered, setting)
     row, take, seal = made.session.row, made.session.take, floor.seal
     row("RT-1a", made.acquire_data)
     row("RT-2a", made.state)
     row("RT-3a", made.alert)
     (own_means,) = take(GridConfiguration, "RT-4a", made.own_means)
     made.hand_over("RT-4a", own_means)
-    row("RT-5a", made.need)
-    row("RT-6a", made.profiles)
-    row("RT-7a", made.requests)
+    row("RT-5a", made.own_need)
+    profiles = take(SubstationProfile, "RT-6a", made.profiles)
+    row("RT-7a", made.own_requests)
+
+    row("RT-1c", partial(made.tso_need, profiles))
+    row("RT-2c", partial(made.tso_requests, "RT-2c", profiles))
 
     tso_requests = take(FlexRequest, "RT-3c", partial(made.acquire_requests, Buyer.TSO))
     dso_requests = take(FlexRequest, "RT-8a", partial(made.acquire_requests, Buyer.DSO))
@@ -161,8 +168,3 @@ def _within(offer: FlexOffer, interval: Interval) -> FlexOffer | None:
     )
     is_cut = len(quarters) < len(offer.quarters) and offer.acceptance is Acceptance.BLOCK
     return replace(offer, quarters=quarters) if quarters and not is_cut else None
-
-
-def _traded(now_ms: int) -> Interval:
-    start_ms = now_ms - now_ms % QUARTER_MS + QUARTER_MS
-    return Interval(start_ms, start_ms + _QUARTERS * QUARTER_MS)

@@ -29,8 +29,9 @@ from tests.floors import AGGREGATORS, Scene, availabilities
 NAME = f"day-ahead {DAY.isoformat()}"
 ROWS = [
     "DA-1a", "DA-2a", "DA-3a", "DA-4a", "DA-5a", "DA-6a", "DA-6a to SCADA", "DA-7a", "DA-8a",
-    "DA-9a", "DA-1b", "DA-2b", "DA-3b", "DA-4b", "DA-5b", "DA-6b", "DA-3c", "DA-10a", "DA-11a",
-    "DA-12a", "DA-13a", "DA-14a", "DA-15a", "DA-16a", "DA-17a", "DA-18a",
+    "DA-9a", "ST-1", "DA-1b", "DA-2b", "DA-3b", "DA-4b", "DA-5b", "DA-1c", "DA-2c", "DA-6b",
+    "DA-3c", "DA-10a", "DA-11a", "DA-12a", "DA-13a", "DA-14a", "DA-15a", "DA-16a", "DA-17a",
+    "DA-18a",
 ]  # fmt: skip
 
 

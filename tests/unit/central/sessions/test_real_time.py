@@ -8,16 +8,18 @@ from central.documents.outcome import MarketOutcome, Stage
 from central.scd.documents import DocumentQuery
 from central.scd.documents_entries import SealReason
 from central.sessions.day_ahead import day_ahead
-from central.sessions.real_time import real_time, session_name
+from central.sessions.real_time import gates_of, real_time
 from central.sessions.states import SessionState, state_of
 from ledger.facts.interval import QUARTER_MS
 from tests.desks import DAY
 from tests.floors import Scene, availabilities
 
 EVENING_MS = day_start_ms(DAY) + 74 * QUARTER_MS
+NAME = gates_of(EVENING_MS).session
 ROWS = [
-    "RT-1a", "RT-2a", "RT-3a", "RT-4a", "RT-4a to SCADA", "RT-5a", "RT-6a", "RT-7a", "RT-3c",
-    "RT-8a", "RT-9a", "RT-10a", "RT-11a", "RT-12a", "RT-13a-profile", "RT-13a-approved", "RT-14a",
+    "RT-1a", "RT-2a", "RT-3a", "RT-4a", "RT-4a to SCADA", "RT-5a", "RT-6a", "RT-7a",
+    "RT-1c", "RT-2c", "RT-3c", "RT-8a", "RT-9a", "RT-10a", "RT-11a", "RT-12a", "RT-13a-profile",
+    "RT-13a-approved", "RT-14a",
     "RT-15a",
 ]  # fmt: skip
 
@@ -43,12 +45,12 @@ def finals(scene: Scene) -> dict[str, MarketOutcome]:
 
 
 def test_every_row_is_gone_through_in_order(traded: Scene) -> None:
-    rows = traded.sessions.rows(session_name(EVENING_MS))
+    rows = traded.sessions.rows(NAME)
     assert [row.row for row in rows] == ROWS
     assert state_of(rows) is SessionState.PUBLISHED
     assert traded.seals[-2:] == [
-        (SealReason.GATE_CLOSURE, session_name(EVENING_MS)),
-        (SealReason.PUBLICATION, session_name(EVENING_MS)),
+        (SealReason.GATE_CLOSURE, NAME),
+        (SealReason.PUBLICATION, NAME),
     ]
 
 
@@ -57,13 +59,13 @@ def test_nothing_that_the_day_sold_is_sold_again(traded: Scene) -> None:
         name: {(each.pod, q.start_ms) for each in outcome.awards for q in each.quarters}
         for name, outcome in finals(traded).items()
     }
-    day, hours = sold[f"day-ahead {DAY.isoformat()}"], sold[session_name(EVENING_MS)]
+    day, hours = sold[f"day-ahead {DAY.isoformat()}"], sold[NAME]
     assert hours, "something was taken"
     assert day.isdisjoint(hours)
 
 
 def test_a_session_of_four_hours_speaks_of_them_only(traded: Scene) -> None:
-    outcome = finals(traded)[session_name(EVENING_MS)]
+    outcome = finals(traded)[NAME]
     start_ms = EVENING_MS + QUARTER_MS
     assert (outcome.validity.start_ms, outcome.validity.end_ms) == (
         start_ms, start_ms + 16 * QUARTER_MS,
