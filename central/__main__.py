@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from central import grids, marketlogs, parties
+from central import grids, marketlogs, markets, parties
 from central.api.app import application, description
 from central.api.instants import instant_ms, told_instant
 from central.api.problems import Problem
@@ -55,6 +55,7 @@ def main(argv: Sequence[str]) -> int:
 
     grids.add_verbs(verbs)
     add_dso_verbs(verbs)
+    markets.add_verbs(verbs)
     parties.add_verbs(verbs)
     marketlogs.add_verbs(verbs)
 

@@ -12,6 +12,8 @@ from ledger.signing import SigningKey, VerifyingKey
 _MAX_PORT = 65_535
 _FULL_PCT = 100
 _WIDEST_MARGIN_PU = 0.05
+_PRICINGS = ("pay_as_bid", "pay_as_cleared")
+_RESERVES = ("none", "largest_offer", "delivery_history")
 
 
 def _need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
@@ -160,6 +162,39 @@ class MarketLogConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MarketConfig:
+    """The local flexibility market: its rules, and those who are played here.
+
+    `portfolios` are the files of aggregators; `transmission` is the TSO's case, the packaged
+    example where the TSO is played and none is named.
+    """
+
+    pricing: str = "pay_as_bid"
+    price_cap_eur_per_mwh: float = 3_000.0
+    reserve: str = "largest_offer"
+    most_rounds: int = 4
+    portfolios: tuple[Path, ...] = ()
+    retail_eur_per_mwh: float = 280.0
+    feed_in_eur_per_mwh: float = 90.0
+    fee_eur_per_mwh: float = 10.0
+    transmission: Path | None = None
+    tso_maximum_price_eur_per_mwh: float = 400.0
+
+    def __post_init__(self) -> None:
+        """Refuse rules that are none, and prices nobody could offer at."""
+        _need(self.pricing in _PRICINGS, f"pricing must be one of {', '.join(_PRICINGS)}")
+        _need(self.reserve in _RESERVES, f"reserve must be one of {', '.join(_RESERVES)}")
+        _need(self.price_cap_eur_per_mwh > 0, "price_cap_eur_per_mwh must be above 0")
+        _need(self.most_rounds >= 1, "most_rounds must be at least 1")
+        _need(
+            0 <= self.feed_in_eur_per_mwh <= self.retail_eur_per_mwh,
+            "feed_in_eur_per_mwh must be 0 … retail_eur_per_mwh",
+        )
+        for name in ("fee_eur_per_mwh", "tso_maximum_price_eur_per_mwh"):
+            _need(getattr(self, name) >= 0, f"{name} must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
 class CentralConfig:
     """Everything that a central process is told.
 
@@ -175,6 +210,7 @@ class CentralConfig:
     clock: ClockSettings = field(default_factory=ClockSettings)
     alerts: AlertsConfig = AlertsConfig()
     dso: DsoConfig = DsoConfig()
+    market: MarketConfig = MarketConfig()
     market_log: MarketLogConfig | None = None
     chain: ChainConfig | None = None
     parties: tuple[PartyConfig, ...] = ()

@@ -4,23 +4,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from central.config import DsoConfig
+from central.aggregator.pricing import Terms as AggregatorTerms
+from central.config import DsoConfig, MarketConfig
 from central.dso.grid.demo import demo_grid
 from central.dso.grid.file import read_grid
 from central.dso.grid.model import Grid
 from central.dso.limits import Margin
+from central.market.rules import Pricing, ReserveRule, Rules
 from central.scd.documents_log import MarketLog
 from central.scd.inquiry import Inquiry
 from central.scd.ports import AnchorStore, Evidence
 from central.sessions.anchoring import SealAnchorer
 from central.sessions.desk import Desk, Terms
+from central.sessions.floor import Seat
 from central.sessions.history import gather_history
+from central.sessions.portfolio_file import read_portfolio
 from central.sessions.scada import Scada
 from central.sessions.scada_http import HttpScada
+from central.tso.transmission import Transmission
 from central.weather import load_weather
 from ledger.chain.settings import ChainConfig
 from ledger.errors import Rejected
 from ledger.facts.clock import Clock
+
+_UEUR_PER_EUR = 1_000_000
 
 
 def grid_of(config: DsoConfig) -> Grid:
@@ -55,6 +62,45 @@ def opened_desk(config: DsoConfig, evidence: Evidence, inquiry: Inquiry, clock: 
         margin=Margin(config.margin_voltage_pu, config.margin_current_pct),
         terms=Terms(config.flexible_pct, config.maximum_price_eur_per_mwh, config.reliability_pct),
     )
+
+
+def rules_of(config: MarketConfig) -> Rules:
+    """Return the rules that a configuration chooses."""
+    return Rules(
+        pricing=Pricing(config.pricing),
+        price_cap_ueur_per_mwh=_ueur(config.price_cap_eur_per_mwh),
+        reserve=ReserveRule(config.reserve),
+        most_rounds=config.most_rounds,
+    )
+
+
+def seats_of(config: MarketConfig) -> list[Seat]:
+    """Return the aggregators that are played here.
+
+    Raises:
+        Rejected: a file is no portfolio.
+        Unavailable: it cannot be read.
+    """
+    terms = AggregatorTerms(
+        retail_ueur_per_mwh=_ueur(config.retail_eur_per_mwh),
+        feed_in_ueur_per_mwh=_ueur(config.feed_in_eur_per_mwh),
+        fee_ueur_per_mwh=_ueur(config.fee_eur_per_mwh),
+    )
+    files = map(read_portfolio, config.portfolios)
+    return [Seat(portfolio=each.portfolio, brp=each.brp, terms=terms) for each in files]
+
+
+def transmission_of(config: MarketConfig, *, played: bool) -> Transmission | None:
+    """Return the TSO's case where the TSO is played here.
+
+    Raises:
+        Rejected: it is no case.
+    """
+    return Transmission.read(config.transmission) if played else None
+
+
+def _ueur(eur: float) -> int:
+    return round(eur * _UEUR_PER_EUR)
 
 
 @contextmanager

@@ -1,0 +1,376 @@
+"""`certiflex central market`: run sessions, look at them, and let anybody check them."""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from central.calendar import ROME, day_of
+from central.config import CentralConfig
+from central.documents.baseline import Baseline
+from central.documents.customers import CustomerList
+from central.documents.encoding import opened as opened_document
+from central.documents.encoding import to_json
+from central.documents.offer import FlexOffer
+from central.documents.outcome import Award, MarketOutcome, Stage
+from central.documents.request import FlexRequest
+from central.market.admission import Arrived, admit
+from central.market.gates import Gates
+from central.scd.documents import DocumentQuery
+from central.scd.documents_entries import SealReason
+from central.scd.documents_proofs import DocumentProver
+from central.scd.sessions import SessionRow
+from central.scd.sessions_store import SqliteSessions
+from central.service import Central, opened
+from central.sessions.admitting import market_day, nodes_of, refused_offers, zones_of
+from central.sessions.day_ahead import day_ahead, gates_of
+from central.sessions.desk import Parties
+from central.sessions.durable import DurableSession
+from central.sessions.exporting import Exporter, read_export
+from central.sessions.field import field_measurements
+from central.sessions.floor import Floor
+from central.sessions.metering import newest_readings
+from central.sessions.opening import (
+    grid_of,
+    opened_desk,
+    rules_of,
+    scada_of,
+    seats_of,
+    transmission_of,
+)
+from central.sessions.real_time import real_time
+from central.sessions.scada import setting_of
+from central.sessions.states import MEANING, SessionState, is_tso_silent, state_of
+from central.sessions.verifying import Registry, recompute
+from ledger.command import Exit, show, subcommand
+from ledger.configuration import load
+from ledger.errors import Rejected
+from ledger.proving import Trust
+
+_MS_PER_DAY = 86_400_000
+_OPEN_FOR_MS = 600_000
+_MOST_ROWS = 25
+_UEUR_PER_EUR = 1_000_000
+_W_PER_KW = 1_000
+_QUARTERS_PER_HOUR = 4
+
+
+def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `market` with its verbs to a program."""
+    own = verbs.add_parser("market", help="the flexibility market").add_subparsers(metavar="VERB")
+    run = subcommand(own, "run", "go through a session, or on with one that was left", _run)
+    when = run.add_mutually_exclusive_group()
+    told = "market day; the next one if not given"
+    when.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help=told)
+    when.add_argument("--hours", action="store_true", help="the next four hours instead")
+    told = "let the gate be open from now on for ten minutes, whatever the day's hours"
+    run.add_argument("--now", action="store_true", help=told)
+    run.set_defaults(quiet=1)
+    looked = subcommand(own, "show", "tell a session: its rows, awards and reasons", _show)
+    looked.add_argument("session", nargs="?", help="its name; without, all sessions are listed")
+    stop = subcommand(own, "stop", "let no further row of a session begin", _stop)
+    stop.add_argument("session", help="its name")
+    stop.add_argument("--why", required=True, help="what is noted")
+    out = subcommand(own, "export", "write a session, each document with its proof", _export)
+    out.add_argument("session", help="its name")
+    out.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder")
+    told = "write a trust file as well, on the operator's own word"
+    out.add_argument("--trust-to", type=Path, metavar="FILE", help=told)
+    check = subcommand(own, "verify", "recompute an export: same outcome, or not", _verify)
+    check.add_argument("--trust", type=Path, required=True, metavar="FILE", help="trust file")
+    check.add_argument("folder", type=Path, metavar="DIR", help="that it was exported to")
+
+
+# ── verbs ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    with _floor(arguments) as (floor, central):
+        now_ms = central.clock.now_ms()
+        if arguments.hours:
+            name = _run_hours(floor, central, now_ms)
+        else:
+            day = arguments.day or day_of(now_ms + _MS_PER_DAY)
+            closes_ms = now_ms + _OPEN_FOR_MS if arguments.now else None
+            _need_open(day, now_ms, closes_ms)
+            name = day_ahead(floor, day, gate_closure_ms=closes_ms).name
+        rows = floor.sessions.rows(name)
+        outcome = _final(central, rows)
+    _tell(arguments, name, rows, outcome)
+    return Exit.OK if state_of(rows) is SessionState.PUBLISHED else Exit.FALSE
+
+
+def _run_hours(floor: Floor, central: Central, now_ms: int) -> str:
+    inquiry = central.services().inquiry
+    metered = newest_readings(floor.desk.grid, central.evidence, inquiry, now_ms)
+    seen = field_measurements(central.documents, now_ms)
+    if floor.scada is None:
+        return real_time(floor, now_ms, seen, metered).name
+    setting = setting_of(floor.desk.grid, floor.scada.standing())
+    return real_time(floor, now_ms, seen, metered, setting=setting).name
+
+
+def _need_open(day: date, now_ms: int, closes_ms: int | None) -> None:
+    gates = gates_of(day, closes_ms)
+    if now_ms >= gates.closes_ms:
+        closed = datetime.fromtimestamp(gates.closes_ms / 1_000, UTC).astimezone(ROME)
+        raise Rejected(
+            f"the gate of {day.isoformat()} closed at {closed:%Y-%m-%d %H:%M}",
+            where="day-ahead market",
+            remedy="run a later day, or this one with --now",
+            reason="gate_closed",
+        )
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with _opened(arguments) as central:
+        store = SqliteSessions(central.database)
+        if not arguments.session:
+            found = {name: state_of(store.rows(name)) for name in store.sessions()}
+            if arguments.json:
+                show({"sessions": {name: state.value for name, state in found.items()}},
+                     "market-sessions")  # fmt: skip
+            for name, state in {} if arguments.json else found.items():
+                print(f"{name}  {state.value}: {MEANING[state]}")
+            return Exit.OK
+        rows = _rows(store, arguments.session)
+        outcome = _final(central, rows)
+    _tell(arguments, arguments.session, rows, outcome)
+    return Exit.OK
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    with _opened(arguments) as central:
+        session = DurableSession(
+            arguments.session, SqliteSessions(central.database), central.documents, {},
+            central.clock,
+        )  # fmt: skip
+        if not arguments.dry_run:
+            session.stop(arguments.why)
+    return Exit.OK
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    with _opened(arguments) as central:
+        store, log = SqliteSessions(central.database), central.market_log()
+        rows = _rows(store, arguments.session)
+        outcome = _final(central, rows)
+        if outcome is None:
+            raise Rejected(
+                "it has no outcome yet", where=arguments.session,
+                remedy="run it to its end", reason="no_outcome",
+            )  # fmt: skip
+        exporter = Exporter(central.documents, store, DocumentProver(log, central.anchors))
+        if arguments.dry_run:
+            return Exit.OK
+        count = exporter.export(arguments.session, outcome.validity, arguments.to)
+        if arguments.trust_to:
+            arguments.trust_to.write_text(_own_trust(central.config, central), encoding="utf-8")
+    if arguments.json:
+        show({"documents": count, "folder": str(arguments.to)}, "market-export-done")
+    else:
+        print(f"{count} documents, each with its proof, in {arguments.to}")
+    return Exit.OK
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    config = load(CentralConfig, arguments.config, program="central").value
+    export = read_export(arguments.folder, Trust.load(arguments.trust))
+    grid, rules = grid_of(config.dso), rules_of(config.market)
+    given = [Arrived(each.document, each.arrived_ms) for each in export.documents]
+    lists = [each.document for each in export.documents if isinstance(each.document, CustomerList)]
+    gates = _gates_told(export.session, given)
+    day = market_day(grid, gates, rules, lists, Parties())
+    refused = refused_offers(admit(day, _of_session(given, export.session)), given)
+    documents = [each.document for each in export.documents]
+    found = recompute(
+        export.session, documents, Registry(nodes_of(grid), zones_of(grid)), rules, refused
+    )
+    wanting = found.wanting or ("" if export.open is None else f"not proved: {export.open}")
+    if arguments.json:
+        show({
+            "session": export.session, "documents": len(documents), "rounds": found.rounds,
+            "outcomes": found.outcomes, "difference": found.difference, "wanting": wanting,
+        }, "market-verified")  # fmt: skip
+    elif found.difference:
+        print(f"DIFFERENT: {found.difference}")
+    else:
+        same = f"{found.rounds} rounds and {found.outcomes} outcomes recomputed, byte for byte"
+        print(f"INDETERMINATE: {wanting}; {same}" if wanting else f"SAME: {same}")
+    if found.difference:
+        return Exit.FALSE
+    return Exit.UNKNOWN if wanting else Exit.OK
+
+
+def _gates_told(session: str, given: Sequence[Arrived]) -> Gates:
+    """Return the gates of a day-ahead session as its offers tell them."""
+    kind, _, day = session.partition(" ")
+    if kind != "day-ahead":
+        raise Rejected(
+            "only day-ahead sessions are recomputed so far", where=session,
+            remedy="verify the day its offers come from", reason="not_day_ahead",
+        )  # fmt: skip
+    told = Counter(
+        each.document.gate_closure_ms
+        for each in _of_session(given, session)
+        if isinstance(each.document, FlexOffer)
+    )
+    usual = gates_of(date.fromisoformat(day))
+    closes_ms = told.most_common(1)[0][0] if told else usual.closes_ms
+    return usual if closes_ms == usual.closes_ms else gates_of(date.fromisoformat(day), closes_ms)
+
+
+def _of_session(given: Sequence[Arrived], session: str) -> list[Arrived]:
+    """Return what is checked at the gate: programmes, offers and requests."""
+    return [
+        each
+        for each in given
+        if isinstance(each.document, Baseline)
+        or (isinstance(each.document, FlexOffer | FlexRequest) and each.document.session == session)
+    ]
+
+
+def _own_trust(config: CentralConfig, central: Central) -> str:
+    """Return a trust file that rests on the operator's own word; whoever checks writes another."""
+    log = central.market_log()
+    latest = log.latest()
+    lines = [
+        "# The operator's own word. Put the head that you have seen on the ledger instead.",
+        f'origin = "{log.origin}"',
+        f'log_key = "{log.key.public.encode().hex()}"',
+        "[ledger]",
+        f'heads = ["{latest.size} {latest.root.hex()}"]' if latest else "heads = []",
+    ]
+    for party, key in config.party_keys().items():
+        lines += ["[[parties]]", f'id = "{party}"', f'key = "{key.encode().hex()}"']
+    return "\n".join([*lines, ""])
+
+
+# ── what is opened ──────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _floor(arguments: argparse.Namespace) -> Iterator[tuple[Floor, Central]]:
+    config = load(CentralConfig, arguments.config, program="central").value
+    with opened(config) as central:
+        services, keys = central.services(), config.played_keys()
+        log = central.market_log() if config.market_log else None
+
+        def seal(reason: SealReason, session: str) -> None:
+            if log is not None:
+                log.seal(reason, session)
+
+        desk = opened_desk(config.dso, central.evidence, services.inquiry, central.clock)
+        yield (
+            Floor(
+                desk=desk,
+                sessions=SqliteSessions(central.database),
+                documents=central.documents,
+                keys=keys,
+                clock=central.clock,
+                rules=rules_of(config.market),
+                seats=seats_of(config.market),
+                scada=scada_of(config.dso),
+                transmission=transmission_of(config.market, played=desk.parties.tso in keys),
+                tso_price_ueur_per_mwh=round(
+                    config.market.tso_maximum_price_eur_per_mwh * _UEUR_PER_EUR
+                ),
+                seal=seal,
+                progress=_progress(arguments),
+            ),
+            central,
+        )
+
+
+@contextmanager
+def _opened(arguments: argparse.Namespace) -> Iterator[Central]:
+    with opened(load(CentralConfig, arguments.config, program="central").value) as central:
+        yield central
+
+
+def _rows(store: SqliteSessions, name: str) -> list[SessionRow]:
+    rows = store.rows(name)
+    if not rows:
+        known = ", ".join(store.sessions()) or "none yet"
+        raise Rejected(
+            "there is no such session", where=name, remedy=f"known are: {known}",
+            reason="no_session",
+        )  # fmt: skip
+    return rows
+
+
+def _final(central: Central, rows: Sequence[SessionRow]) -> MarketOutcome | None:
+    """Return the outcome that tells all, of a session that has published one."""
+    hashes = tuple(each for row in rows for each in row.documents)
+    for at in range(0, len(hashes), 500):
+        query = DocumentQuery(ii=("I-08",), hashes=hashes[at : at + 500])
+        for stored in central.documents.documents(query):
+            document, _ = opened_document(stored.signed)
+            if isinstance(document, MarketOutcome) and document.stage is Stage.FINAL:
+                return document
+    return None
+
+
+def _progress(arguments: argparse.Namespace) -> Callable[[str], None]:
+    if arguments.json or not sys.stderr.isatty():
+        return lambda _: None
+    return lambda row: print(f"\r\x1b[K{row} …", end="", file=sys.stderr, flush=True)
+
+
+# ── what is told ────────────────────────────────────────────────────────────────────────────
+
+
+def _tell(
+    arguments: argparse.Namespace, name: str, rows: Sequence[SessionRow],
+    outcome: MarketOutcome | None,
+) -> None:  # fmt: skip
+    state = state_of(rows)
+    if arguments.json:
+        show({
+            "session": name, "state": state.value,
+            "steps": {row.row: row.state.value for row in rows},
+            "rows": [_row(row) for row in rows],
+            "outcome": None if outcome is None else to_json(outcome),
+        }, "market-session")  # fmt: skip
+        return
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    for row in rows:
+        mark = {"ok": " ", "nothing": "-", "failed": "!"}[row.state.value]
+        print(f"{mark} {row.row:<18} {row.told}")
+    if outcome is not None:
+        _tell_outcome(outcome)
+    silent = "; the TSO said nothing" if is_tso_silent(rows) else ""
+    print(f"{name}: {state.value} — {MEANING[state]}{silent}")
+
+
+def _row(row: SessionRow) -> dict[str, object]:
+    return {
+        "row": row.row, "state": row.state.value, "told": row.told, "ended_ms": row.ended_ms,
+        "documents": [each.hex() for each in row.documents],
+    }  # fmt: skip
+
+
+def _tell_outcome(outcome: MarketOutcome) -> None:
+    """Print the merit order with its reasons, and what stayed unmet."""
+    for award in outcome.awards[:_MOST_ROWS]:
+        energy_kwh, mean_eur = _figures(award)
+        print(f"  {award.buyer.value} {award.kind.value:<7} {award.pod} {award.direction.value:<4} "
+              f"{energy_kwh:9.2f} kWh {mean_eur:8.2f} EUR/MWh  {award.because}")  # fmt: skip
+    if len(outcome.awards) > _MOST_ROWS:
+        print(f"  and {len(outcome.awards) - _MOST_ROWS} more; --json tells all")
+    for each in outcome.not_taken[:5]:
+        print(f"  not taken {each.offer.mrid}: {each.because}")
+    if len(outcome.not_taken) > 5:  # noqa: PLR2004 -- a glance
+        print(f"  and {len(outcome.not_taken) - 5} more that were not taken")
+    for missing in outcome.unmet[:5]:
+        print(f"  unmet {missing.power_w} W: {missing.because}")
+
+
+def _figures(award: Award) -> tuple[float, float]:
+    power_w = sum(each.power_w for each in award.quarters)
+    worth = sum(each.power_w * each.price_ueur_per_mwh for each in award.quarters)
+    return power_w / _QUARTERS_PER_HOUR / _W_PER_KW, worth / power_w / _UEUR_PER_EUR
