@@ -1,0 +1,148 @@
+"""A market day by the command line: a real database, keys in files, export, and a check of it."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from central.__main__ import main
+from central.calendar import gate_ms
+from central.config import CentralConfig
+from central.documents.encoding import sign
+from central.scd.documents import checked
+from central.service import opened
+from ledger.configuration import load
+from ledger.signing import SigningKey
+from tests.desks import DAY, demo_history, demo_town
+from tests.floors import AGGREGATORS, PARTIES, availabilities, seat
+from tests.importing import write_history, write_weather
+
+RATE = 1.001
+NAME = f"day-ahead {DAY.isoformat()}"
+Told = pytest.CaptureFixture[str]
+
+
+@dataclass(frozen=True)
+class Room:
+    """A folder with everything that the central side needs for the day."""
+
+    folder: Path
+
+    def write(self) -> None:
+        """Write configuration, keys, past, weather and customers."""
+        public = {}
+        for party in PARTIES:
+            key = SigningKey.generate()
+            key.save(self.folder / f"{party}.key")
+            public[party] = key.public.encode().hex()
+        log_key = SigningKey.generate("EdDSA")
+        log_key.save(self.folder / "log.key")
+        now_ms, then_ms = time.time_ns() // 1_000_000, gate_ms(DAY) - 1_200_000
+        lines = [
+            'origin = "test/rome"',
+            f'log_key = "{SigningKey.generate("EdDSA").public.encode().hex()}"',
+            "[clock]",
+            f"origin_ms = {round((RATE * now_ms - then_ms) / (RATE - 1))}",
+            f"rate = {RATE}",
+            "[store]",
+            'evidence = "evidence.db"',
+            'series = "series"',
+            "[dso]",
+            'imports = "imports"',
+            'weather = "weather.csv"',
+            "[market]",
+            f"portfolios = {json.dumps([f'{each}.json' for each in AGGREGATORS])}",
+            "[market_log]",
+            'origin = "test/market"',
+            'key_file = "log.key"',
+        ]
+        for party, key_hex in public.items():
+            lines += ["[[parties]]", f'id = "{party}"', f'key = "{key_hex}"']
+            lines += [f'key_file = "{party}.key"']
+        self.config.write_text("\n".join(lines))
+        write_history(self.folder / "history.csv", demo_history(2.2), gate_ms(DAY), 42 * 96)
+        write_weather(self.folder / "weather.csv", demo_town().weather)
+        for place, party in enumerate(AGGREGATORS):
+            (self.folder / f"{party}.json").write_text(json.dumps(customers(party, place)))
+
+    @property
+    def config(self) -> Path:
+        """Return the configuration."""
+        return self.folder / "central.toml"
+
+    def run(self, capsys: Told, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """Return exit status and JSON of a command."""
+        status = main([*arguments, "-c", str(self.config), "--json"])
+        out = capsys.readouterr().out
+        return status, json.loads(out) if out else {}
+
+    def owners_say(self) -> None:
+        """Hand in what owners allow, as their app does."""
+        config = load(CentralConfig, self.config, program="central").value
+        keys = config.played_keys()
+        seats = [seat(party, place, 4) for place, party in enumerate(AGGREGATORS)]
+        with opened(config) as central:
+            signed = [checked(sign(each, keys["owners"]))[0] for each in availabilities(seats)]
+            central.documents.commit_documents(signed, central.clock.now_ms())
+
+
+def customers(party: str, place: int) -> dict[str, Any]:
+    """Return an aggregator's file."""
+    made = seat(party, place, 4)
+    return {
+        "schema": "certiflex/portfolio/v1",
+        "aggregator": party,
+        "brp": made.brp,
+        "customers": [
+            {
+                "pod": each.pod.code, "contract_w": each.contract_w, "owner": each.owner,
+                "devices": [
+                    {"resource": device.resource.value, **{
+                        name: getattr(device, name) for name in device.__dataclass_fields__
+                        if name != "rebound"
+                    }}
+                    for device in each.devices
+                ],
+            }
+            for each in made.portfolio.customers
+        ],
+    }  # fmt: skip
+
+
+def test_a_day_is_traded_told_exported_and_found_the_same(tmp_path: Path, capsys: Told) -> None:
+    room = Room(tmp_path)
+    room.write()
+    assert room.run(capsys, "scd", "init")[0] == 0
+    history = str(tmp_path / "history.csv")
+    assert room.run(capsys, "history", "import", history)[0] == 0
+    room.owners_say()
+
+    status, told = room.run(capsys, "market", "run", "--day", DAY.isoformat())
+    assert (status, told["state"]) == (0, "published")
+    assert set(told["steps"].values()) <= {"ok", "nothing"}
+    assert {f"DA-{number}a" for number in range(1, 19)} <= set(told["steps"])
+    assert {"DA-1b", "DA-6b", "DA-1c", "DA-2c", "DA-3c", "ST-1"} <= set(told["steps"])
+    outcome = told["outcome"]
+    assert len({each["pod"] for each in outcome["awards"]}) >= 40
+    assert all(each["because"] for each in [*outcome["awards"], *outcome["not_taken"]])
+
+    assert room.run(capsys, "market", "show", NAME)[1]["outcome"] == outcome
+    assert room.run(capsys, "market", "show")[1]["sessions"] == {NAME: "published"}
+    assert main(["market", "show", NAME, "-c", str(room.config)]) == 0
+    assert "over effect" in capsys.readouterr().out
+
+    export, trust = str(tmp_path / "export"), str(tmp_path / "trust.toml")
+    status, _ = room.run(capsys, "market", "export", NAME, "--to", export, "--trust-to", trust)
+    assert status == 0
+    status, verified = room.run(capsys, "market", "verify", export, "--trust", trust)
+    assert (status, verified["difference"], verified["wanting"]) == (0, "", "")
+    assert verified["outcomes"] == 4
+
+    other = room.config.read_text().replace("[market]", '[market]\npricing = "pay_as_cleared"')
+    room.config.write_text(other)
+    status, verified = room.run(capsys, "market", "verify", export, "--trust", trust)
+    assert status == 1
+    assert "awards" in verified["difference"]
