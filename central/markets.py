@@ -25,7 +25,7 @@ from central.scd.documents_proofs import DocumentProver
 from central.scd.sessions import SessionRow
 from central.scd.sessions_store import SqliteSessions
 from central.service import Central, opened
-from central.sessions.admitting import market_day, nodes_of, refused_offers, zones_of
+from central.sessions.admitting import market_day, nodes_of, refused_offers, tan_phi_of, zones_of
 from central.sessions.day_ahead import day_ahead, gates_of
 from central.sessions.desk import Parties
 from central.sessions.durable import DurableSession
@@ -186,9 +186,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     day = market_day(grid, gates, rules, lists, Parties())
     refused = refused_offers(admit(day, _of_session(given, export.session)), given)
     documents = [each.document for each in export.documents]
-    found = recompute(
-        export.session, documents, Registry(nodes_of(grid), zones_of(grid)), rules, refused
-    )
+    registry = Registry(nodes_of(grid), zones_of(grid), tan_phi_of(grid))
+    found = recompute(export.session, documents, registry, rules, refused)
     wanting = found.wanting or ("" if export.open is None else f"not proved: {export.open}")
     if arguments.json:
         show({

@@ -60,6 +60,13 @@ def nodes_of(grid: Grid) -> dict[str, str]:
     }
 
 
+def tan_phi_of(grid: Grid) -> dict[str, float]:
+    """Return the var that come and go with each watt of each POD, by its code."""
+    return {
+        each.pod: float(told) for each, told in zip(grid.connections, grid.tan_phi, strict=True)
+    }
+
+
 def arrived(store: DocumentStore, session: str, interval: Interval) -> list[Arrived]:
     """Return programmes, offers and requests that were handed in for a session.
 

@@ -15,7 +15,7 @@ from central.market.admission import Admission, Arrived, admit
 from central.market.book import Book, reference
 from central.market.gates import Gates
 from central.scd.sessions import RowState
-from central.sessions.admitting import arrived, market_day, refused_offers
+from central.sessions.admitting import arrived, market_day, refused_offers, tan_phi_of
 from central.sessions.auction import Auction
 from central.sessions.desk import Parties
 from central.sessions.dso_work import DsoWork
@@ -171,6 +171,7 @@ class MarketRows:
         book = Book.of(
             self.name, self.horizon, self.interval, offers=offers,
             requests=requests, nodes=self.floor.nodes, zones=self.floor.zones,
+            tan_phi=tan_phi_of(self.floor.desk.grid),
         )  # fmt: skip
         portfolios = {seat.portfolio.aggregator: seat.portfolio for seat in self.floor.seats}
         return Auction(

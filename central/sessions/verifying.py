@@ -9,7 +9,7 @@ Whoever has the documents, the grid's registry and the rules can do it; nobody h
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from central.documents.encoding import encode
@@ -30,10 +30,11 @@ Kind = TypeVar("Kind", bound=Document)
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The grid node of each POD, and the primary substation of each node."""
+    """The grid node and tan φ of each POD, and the primary substation of each node."""
 
     nodes: Mapping[str, str]
     zones: Mapping[str, str]
+    tan_phi: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ def _book(
     return Book.of(
         session, first.horizon, first.validity, offers=offers,
         requests=_of(FlexRequest, before, session), nodes=registry.nodes, zones=registry.zones,
+        tan_phi=registry.tan_phi,
     )  # fmt: skip
 
 

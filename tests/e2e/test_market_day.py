@@ -52,7 +52,7 @@ class Room:
             'series = "series"',
             "[dso]",
             'imports = "imports"',
-            'weather = "weather.csv"',
+            f'weather = "{self.folder / "weather.csv"}"',
             "[market]",
             f"portfolios = {json.dumps([f'{each}.json' for each in AGGREGATORS])}",
             "[market_log]",
@@ -76,8 +76,10 @@ class Room:
     def run(self, capsys: Told, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Return exit status and JSON of a command."""
         status = main([*arguments, "-c", str(self.config), "--json"])
-        out = capsys.readouterr().out
-        return status, json.loads(out) if out else {}
+        out, err = capsys.readouterr()
+        assert out, err
+        told: dict[str, Any] = json.loads(out)
+        return status, told
 
     def owners_say(self) -> None:
         """Hand in what owners allow, as their app does."""
@@ -115,7 +117,8 @@ def customers(party: str, place: int) -> dict[str, Any]:
 def test_a_day_is_traded_told_exported_and_found_the_same(tmp_path: Path, capsys: Told) -> None:
     room = Room(tmp_path)
     room.write()
-    assert room.run(capsys, "scd", "init")[0] == 0
+    assert main(["scd", "init", "-c", str(room.config)]) == 0
+    capsys.readouterr()
     history = str(tmp_path / "history.csv")
     assert room.run(capsys, "history", "import", history)[0] == 0
     room.owners_say()

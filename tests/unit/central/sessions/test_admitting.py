@@ -8,7 +8,14 @@ from central.market.admission import admit
 from central.market.book import reference
 from central.market.rules import Rules
 from central.scd.documents import checked
-from central.sessions.admitting import arrived, market_day, nodes_of, refused_offers, zones_of
+from central.sessions.admitting import (
+    arrived,
+    market_day,
+    nodes_of,
+    refused_offers,
+    tan_phi_of,
+    zones_of,
+)
 from central.sessions.day_ahead import gates_of
 from central.sessions.desk import Parties
 from tests.books import HOUR, SESSION, line_request, offer
@@ -23,6 +30,7 @@ def test_the_registry_is_the_grids() -> None:
     assert set(day.contracts) == set(grid.pods) == set(nodes_of(grid))
     assert day.contracts[grid.pods[0]].take_w == grid.connections[0].contract_w
     assert set(nodes_of(grid).values()) <= set(zones_of(grid))
+    assert tan_phi_of(grid) == dict(zip(grid.pods, grid.tan_phi, strict=True))
     assert day.buyers == {"dso": Buyer.DSO, "tso": Buyer.TSO}
 
 
