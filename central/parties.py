@@ -1,9 +1,19 @@
-"""`certiflex central party`: the keys of those who sign documents."""
+"""`certiflex central party`: the keys of those who sign documents, and what they hand in."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
+from central.config import CentralConfig
+from central.documents.encoding import sign
+from central.documents.files import many
+from central.documents.header import Document
+from central.scd.documents import checked
+from central.scd.stored import Outcome
+from central.service import opened
 from ledger.command import Exit, show, subcommand
+from ledger.configuration import load
+from ledger.errors import Rejected
 from ledger.signing import SigningKey
 
 
@@ -14,6 +24,10 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     key.add_argument("id", metavar="PARTY", help="the identifier that its documents bear")
     told = "where the private key is, or is to be"
     key.add_argument("--file", type=Path, required=True, metavar="FILE", help=told)
+    purpose = "sign documents for the parties that are played here, and keep them"
+    filed = subcommand(own, "file", purpose, _file)
+    told = "documents as JSON: one, or a list"
+    filed.add_argument("files", type=Path, nargs="+", metavar="FILE", help=told)
 
 
 def _key(arguments: argparse.Namespace) -> int:
@@ -29,3 +43,33 @@ def _key(arguments: argparse.Namespace) -> int:
     else:
         print(f'[[parties]]\nid = "{arguments.id}"\nkey = "{public}"\nkey_file = "{file}"')
     return Exit.OK
+
+
+def _file(arguments: argparse.Namespace) -> int:
+    """Sign and keep what others would hand in by the API; all of it, or nothing."""
+    config = load(CentralConfig, arguments.config, program="central").value
+    keys = config.played_keys()
+    documents = [each for file in arguments.files for each in many(file, Document)]
+    signed = [checked(sign(each, _key_of(each, keys)))[0] for each in documents]
+    if arguments.dry_run:
+        return Exit.OK
+    with opened(config) as central:
+        outcomes = central.documents.commit_documents(signed, central.clock.now_ms())
+    told = {each.value: outcomes.count(each) for each in Outcome}
+    if arguments.json:
+        show({"documents": len(documents), **told}, "party-filed")
+    else:
+        print("  ".join(f"{name} {count}" for name, count in told.items()))
+    fine = told[Outcome.STORED] + told[Outcome.DUPLICATE] == len(documents)
+    return Exit.OK if fine else Exit.FALSE
+
+
+def _key_of(document: Document, keys: Mapping[str, SigningKey]) -> SigningKey:
+    if document.sender not in keys:
+        raise Rejected(
+            f"{document.sender} is not played here",
+            where=f"{document.ii} {document.mrid}",
+            remedy="set key_file of that party under [[parties]], or hand it in by the API",
+            reason="no_key",
+        )
+    return keys[document.sender]

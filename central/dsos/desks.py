@@ -12,13 +12,14 @@ from pathlib import Path
 from central.calendar import day_of
 from central.config import CentralConfig, DsoConfig
 from central.documents.configuration import GridConfiguration
+from central.documents.files import many
 from central.documents.header import Horizon
 from central.documents.measurement import FieldMeasurements
 from central.dso.estimation.estimate import Estimate
 from central.dso.grid.model import Grid
 from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.telling.incoming import Heard, heard
-from central.dsos.files import keep, many
+from central.dsos.files import keep
 from central.dsos.screen import progress_of
 from central.service import Central, opened
 from central.sessions.desk import Desk

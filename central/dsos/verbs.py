@@ -7,13 +7,14 @@ from pathlib import Path
 from central.config import CentralConfig
 from central.documents.baseline import Baseline
 from central.documents.configuration import GridConfiguration
+from central.documents.files import many, one
 from central.documents.offer import FlexOffer
 from central.documents.order import FlexOrder
 from central.documents.outcome import MarketOutcome
 from central.dso.drawing.charts import phase_voltages
 from central.dso.telling.set_points import Silence
 from central.dsos.desks import at_desk, day_asked, located, outcome_of, work_of
-from central.dsos.files import draw, many, one, tell
+from central.dsos.files import draw, tell
 from central.dsos.pictures import own_means, who_can_help
 from central.dsos.screen import (
     forecast_figures,

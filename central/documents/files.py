@@ -1,0 +1,51 @@
+"""Documents as they lie in files: JSON, one of them or a list."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from central.documents.encoding import from_json, parsed
+from central.documents.header import Document
+from ledger.errors import Rejected, Unavailable
+
+Kind = TypeVar("Kind", bound=Document)
+
+
+def one(file: Path, kind: type[Kind]) -> Kind:
+    """Return the only document of a JSON file.
+
+    Raises:
+        Rejected: there is none, or more than one; or as `many`.
+        Unavailable: it cannot be read.
+    """
+    documents = many(file, kind)
+    if len(documents) != 1:
+        raise Rejected(
+            f"holds {len(documents)} documents, expected one {kind.ii}",
+            where=str(file),
+            reason="not_one",
+        )
+    return documents[0]
+
+
+def many(file: Path, kind: type[Kind]) -> list[Kind]:
+    """Return the documents of one kind in a JSON file: one of them, or a list.
+
+    Raises:
+        Rejected: what is there is no such document; its place in the file is told.
+        Unavailable: it cannot be read.
+    """
+    try:
+        given = parsed(file.read_bytes())
+    except OSError as error:
+        raise Unavailable(error.strerror or "cannot be read", where=str(file)) from error
+    made: list[Kind] = []
+    for number, value in enumerate(given if isinstance(given, list) else [given]):
+        document = from_json(value)
+        if not isinstance(document, kind):
+            raise Rejected(
+                f"document {number + 1} is {document.ii}, expected {kind.ii}",
+                where=str(file),
+                reason="other_kind",
+            )
+        made.append(document)
+    return made
