@@ -51,7 +51,7 @@ from ledger.errors import Rejected
 from ledger.proving import Trust
 
 _MS_PER_DAY = 86_400_000
-_OPEN_FOR_MS = 600_000
+_OPEN_FOR_MS = 3_600_000
 _MOST_ROWS = 25
 _UEUR_PER_EUR = 1_000_000
 _W_PER_KW = 1_000
@@ -66,7 +66,7 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     told = "market day; the next one if not given"
     when.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help=told)
     when.add_argument("--hours", action="store_true", help="the next four hours instead")
-    told = "let the gate be open from now on for ten minutes, whatever the day's hours"
+    told = "let the gate be open from now on for an hour, whatever the day's hours"
     run.add_argument("--now", action="store_true", help=told)
     run.set_defaults(quiet=1)
     looked = subcommand(own, "show", "tell a session: its rows, awards and reasons", _show)

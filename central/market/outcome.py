@@ -22,8 +22,6 @@ from central.market.book import reference
 from central.market.clearing import Clearing, Missing, Take
 from central.market.reasons import Reasons, told_eur
 
-_FULL_PCT = 100
-
 
 def market_outcome(
     clearing: Clearing,
@@ -130,7 +128,7 @@ def _merit(clearing: Clearing, take: Take) -> str:
     if row.bound is None:
         return f"{told_eur(take.bid_ueur_per_mwh)} EUR/MWh for the volume at {row.element}"
     return (
-        f"relieves {row.element} ({row.bound.value}) with {_pct(take.effect)} of the best effect: "
+        f"relieves {row.element} ({row.bound.value}), each W counting {take.effect:.2f}: "
         f"{told_eur(take.bid_ueur_per_mwh)} EUR/MWh, {told_eur(take.ratio)} over effect"
     )
 
@@ -153,7 +151,3 @@ def _why_missing(clearing: Clearing, missing: Missing) -> str:
     where = row.element if row.bound is None else f"{row.element} ({row.bound.value})"
     paid = told_eur(min(clearing.rules.price_cap_ueur_per_mwh, request.maximum_price_ueur_per_mwh))
     return f"{where}: no more is offered that helps, at {paid} EUR/MWh over effect or less"
-
-
-def _pct(share: float) -> str:
-    return f"{share * _FULL_PCT:.0f} %"

@@ -11,6 +11,7 @@ from typing import Any
 from hil.demo import proof
 from hil.demo.central import Central, gateway_status, instant_ms
 from hil.demo.judge import judge
+from hil.demo.market import market_day
 from hil.demo.operator import bring_history, day_after
 from hil.demo.play import Cast, Play
 from hil.demo.real_time import line_fails
@@ -119,6 +120,8 @@ async def _judged(stage: Stage, play: Play, history_rows: int, start_s: float) -
     clean = await proof.audit(stage)
     named = await _tampering(stage, play)
     dso = await day_after(stage, play.clock.now_ms(), history_rows, play.tell)
+    market = await market_day(stage, dso.day, play.tell)
+    play.tell("seen", f"the market of {dso.day}: {market.summary()}")
     real_time = await handed.moved()
     return Report(
         nodes=len(stage.houses),
@@ -134,6 +137,7 @@ async def _judged(stage: Stage, play: Play, history_rows: int, start_s: float) -
         audit_tampered=named,
         dso=dso,
         real_time=real_time,
+        market=market,
         simulated_s=play.span.duration_ms // 1000,
         wall_s=round(time.monotonic() - start_s, 1),
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hil.demo.market import MarketDay
 from hil.demo.operator import DayAfter
 from hil.demo.real_time import NextHours
 
@@ -32,6 +33,7 @@ class Report:
     audit_tampered: Mapping[str, object]
     dso: DayAfter
     real_time: NextHours
+    market: MarketDay
     simulated_s: int
     wall_s: float
 
@@ -44,6 +46,7 @@ class Report:
             and bool(self.audit_tampered.get("named"))
             and self.dso.holds()
             and self.real_time.holds()
+            and self.market.holds()
         )
 
     def write(self, path: Path) -> None:
@@ -68,6 +71,7 @@ class Report:
             ("audit", f"{self.audit_clean_findings} findings; tampered copy: {tampered}"),
             ("the day after", self.dso.summary()),
             ("the next hours", self.real_time.summary()),
+            ("the market", self.market.summary()),
         ]
         lines = [f"  {name:<18}{value}" for name, value in rows]
         verdict = "everything held" if self.holds() else "NOT everything held"

@@ -19,6 +19,7 @@ async def set_up(stage: Stage) -> Program:
     stage.clear()
     stage.write_bench()
     stage.write_gateway()
+    stage.make_party_keys()
     made, sensors = await asyncio.gather(
         stage.told("gateway", "init", *_with(stage, "gateway")),
         stage.told("hil", "plant", "key", *_with(stage, "bench")),

@@ -10,9 +10,13 @@ from typing import Any
 
 from hil.config import Address
 from hil.demo.programs import Program, free_ports, ran
+from ledger.signing import SigningKey
 
 ORIGIN = "certiflex.demo/rome"
 CHAIN_ID = 2742
+MARKET_ORIGIN = "certiflex.demo/market"
+AGGREGATORS = ("aggregator-1", "aggregator-2")
+PARTIES = ("dso", "market", "tso", "brp", "owners", *AGGREGATORS)
 WINDOW_S = 60
 _KINDS = ("flat", "solar", "storage", "electric")
 _FIRST_SERIAL = 23_110_001
@@ -238,12 +242,33 @@ class Stage:
             f'weather = "{self.weather}"',
             f'scada_url = "{self.scada_url}"',
             *self._clock(),
+            "[market]",
+            f"portfolios = {json.dumps([str(self.portfolio(each)) for each in AGGREGATORS])}",
+            "[market_log]",
+            f'origin = "{MARKET_ORIGIN}"',
+            f'key_file = "{self.path("central", "market-log.key")}"',
             "[[parties]]",
             f'id = "{FIELD}"',
             f'key = "{self.field_key}"',
+            *(line for party in PARTIES for line in self._played(party)),
             "",
         ]
         path.write_text("\n".join(lines), encoding="utf-8")
+
+    def make_party_keys(self) -> None:
+        """Make the keys of all who trade, and of the log of their documents."""
+        for party in PARTIES:
+            SigningKey.generate().save(self.path("central", f"{party}.key"))
+        SigningKey.generate("EdDSA").save(self.path("central", "market-log.key"))
+
+    def portfolio(self, aggregator: str) -> Path:
+        """Return where an aggregator's customers are told."""
+        return self.path(f"{aggregator}.json")
+
+    def _played(self, party: str) -> list[str]:
+        file = self.path("central", f"{party}.key")
+        public = SigningKey.load(file).public.encode().hex()
+        return ["[[parties]]", f'id = "{party}"', f'key = "{public}"', f'key_file = "{file}"']
 
     def write_node(self, house: House) -> None:
         """Write a light node's configuration."""

@@ -52,11 +52,18 @@ def test_the_demo_holds_and_says_so(tmp_path: Path) -> None:
     assert stood == 4
     assert stands < 4
     assert hours["lowest_busbar_pu"][0] < hours["lowest_busbar_pu"][1]
+    market = report["market"]
+    assert market["state"] == "published"
+    assert {f"DA-{row}a" for row in range(1, 19)} <= set(market["steps"])
+    assert market["offers"] >= 40
+    assert market["aggregators"] == 2
+    assert market["pods"] > 0
+    assert market["same"], "the export was recomputed to another outcome"
     for session, pictures in (("dso", dso["pictures"]), ("real-time", hours["pictures"])):
         assert {"feeder.svg", "own-means.svg"} <= set(pictures)
         for picture in pictures:
             drawn = (folder / session / picture).read_text().lstrip()
             assert drawn.startswith(("<svg", "<?xml"))
     logs = {log.name: log.read_text(errors="replace") for log in (folder / "log").iterdir()}
-    assert len(logs) >= 26
+    assert len(logs) >= 27
     assert [name for name, text in logs.items() if "Traceback" in text] == []

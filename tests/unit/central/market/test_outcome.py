@@ -39,7 +39,7 @@ def test_awards_stand_in_economic_order_with_their_reason() -> None:
     made = told(offers, line_request({0: 1_200}))
     assert [each.offer.mrid for each in made.awards] == [mrid(2), mrid(0)]
     assert because(made, 2) == (
-        "relieves line 1 (line) with 25 % of the best effect: 10.00 EUR/MWh, 40.00 over effect; "
+        "relieves line 1 (line), each W counting 0.25: 10.00 EUR/MWh, 40.00 over effect; "
         "all of it taken"
     )
     assert because(made, 0).endswith("100.00 over effect; no more of it is needed")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hil.demo.market import MarketDay
 from hil.demo.operator import DayAfter
 from hil.demo.real_time import NextHours
 from hil.demo.report import Report
@@ -39,6 +40,20 @@ HOURS = NextHours(
     requested_mwh=0.0,
     pictures=("feeder.svg", "own-means.svg"),
 )
+MARKET = MarketDay(
+    session="day-ahead 2026-11-27",
+    state="published",
+    steps={"DA-1a": "ok", "DA-2c": "nothing"},
+    offers=120,
+    awards=20,
+    pods=18,
+    aggregators=2,
+    not_taken=100,
+    taken_mwh=0.085,
+    unmet=0,
+    documents_exported=300,
+    same=True,
+)
 GOOD = Report(
     nodes=20,
     readings_stored=2_356,
@@ -53,6 +68,7 @@ GOOD = Report(
     audit_tampered={"named": "node 19 sequence 116"},
     dso=AFTER,
     real_time=HOURS,
+    market=MARKET,
     simulated_s=420,
     wall_s=97.5,
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from central.config import CentralConfig
 from hil.config import read_bench_file
-from hil.demo.stage import Stage
+from hil.demo.stage import AGGREGATORS, PARTIES, Stage
 from hil.feeder.customers import customers_of
 from hil.feeder.description import read_description
 from hil.registers import MODELS
@@ -37,6 +37,7 @@ def test_sensors_and_scada_are_where_the_database_looks_for_them(tmp_path: Path)
     stage = Stage(tmp_path / "demo", count=6, rate=5.0)
     stage.clear()
     stage.write_bench()
+    stage.make_party_keys()
     key = SigningKey.generate().public.encode().hex()
     stage.log_key = stage.field_key = key
     stage.write_central(stage.path("central.toml"), stage.path("central", "evidence.db"))
@@ -46,6 +47,8 @@ def test_sensors_and_scada_are_where_the_database_looks_for_them(tmp_path: Path)
     assert central.dso.scada_url == f"http://{plant.scada}"
     assert plant.sensors.url == f"http://{central.api.host}:{central.api.port}"
     assert plant.sensors.sender in central.party_keys()
+    assert set(central.played_keys()) == set(PARTIES)
+    assert central.market.portfolios == tuple(stage.portfolio(each) for each in AGGREGATORS)
 
 
 def test_clear_begins_anew(tmp_path: Path) -> None:
