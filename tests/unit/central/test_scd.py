@@ -62,7 +62,7 @@ def test_a_segment_ends_where_the_next_begins() -> None:
 
 def test_every_derived_table_has_its_class() -> None:
     assert set(schema.watermark.columns.keys()) == set(Watermark.__slots__)
-    assert len(schema.metadata.tables) == 17
+    assert len(schema.metadata.tables) == 22
     assert issubclass(SqliteEvidence, EvidenceLookup)
 
 
