@@ -1,6 +1,7 @@
 """The node as a whole, in one process: how it starts, goes on, and leaves."""
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -41,7 +42,7 @@ async def _runs(settings: Settings, seconds_s: float, **more: Path) -> None:
 
 async def _runs_until(settings: Settings, holds: Callable[[], bool], **more: Path) -> None:
     running = asyncio.create_task(agent.run(settings, **more))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):  # a node tidies its memory up: that is long in a large process
         while not holds():  # noqa: ASYNC110 -- told by the broker, not by an event
             await asyncio.sleep(0.05)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -66,9 +67,10 @@ async def test_it_samples_delivers_and_leaves_everything_sealed(
         config = write_config(
             tmp_path, meter=f"tcp://127.0.0.1:{port}", broker_port=mosquitto.port, rate=RATE
         )
-        await _runs(settings_of(config), 5.0)
-        await _runs(settings_of(config), 2.5)
-    judge = gateway.judge
+        judge, live = gateway.judge, gateway.live
+        await _runs_until(settings_of(config), lambda: len(live) >= 8 and len(judge.segments) >= 1)
+        seen = len(live)
+        await _runs_until(settings_of(config), lambda: len(live) >= seen + 2)
     assert len(judge.segments) >= 1
     await _rest_admitted(tmp_path, judge)
     assert len(judge.readings()) >= 8
@@ -85,7 +87,11 @@ async def test_without_broker_and_meter_it_goes_on_in_named_gaps(tmp_path: Path)
     config = write_config(
         tmp_path, meter=f"tcp://127.0.0.1:{free_port()}", broker_port=free_port(), rate=RATE
     )
-    await _runs(settings_of(config), 3.0)
+    health = tmp_path / "state/health.json"
+    await _runs_until(
+        settings_of(config),
+        lambda: health.exists() and bool(json.loads(health.read_text())["gap_slots"]),
+    )
     await _rest_admitted(tmp_path, gateway.judge)
     assert not gateway.judge.broken
     assert GapCause.METER_TIMEOUT in gateway.judge.gap_slots()
