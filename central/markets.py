@@ -18,6 +18,7 @@ from central.documents.offer import FlexOffer
 from central.documents.outcome import Award, MarketOutcome, Stage
 from central.documents.request import FlexRequest
 from central.market.admission import Arrived, admit
+from central.market.book import reference
 from central.market.gates import Gates
 from central.scd.documents import DocumentQuery
 from central.scd.documents_entries import SealReason
@@ -184,14 +185,20 @@ def _verify(arguments: argparse.Namespace) -> int:
     lists = [each.document for each in export.documents if isinstance(each.document, CustomerList)]
     gates = _gates_told(export.session, given)
     day = market_day(grid, gates, rules, lists, Parties())
-    refused = refused_offers(admit(day, _of_session(given, export.session)), given)
-    documents = [each.document for each in export.documents]
+    admission = admit(day, _of_session(given, export.session))
+    refused = refused_offers(admission, given)
+    documents = [
+        each.document
+        for each in export.documents
+        if not isinstance(each.document, FlexRequest)
+        or reference(each.document) not in admission.refused
+    ]
     registry = Registry(nodes_of(grid), zones_of(grid), tan_phi_of(grid))
     found = recompute(export.session, documents, registry, rules, refused)
     wanting = found.wanting or ("" if export.open is None else f"not proved: {export.open}")
     if arguments.json:
         show({
-            "session": export.session, "documents": len(documents), "rounds": found.rounds,
+            "session": export.session, "documents": len(given), "rounds": found.rounds,
             "outcomes": found.outcomes, "difference": found.difference, "wanting": wanting,
         }, "market-verified")  # fmt: skip
     elif found.difference:

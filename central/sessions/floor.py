@@ -1,4 +1,4 @@
-"""The floor of the market: what its sessions work with, and the rows that both of them share."""
+"""The floor of the market: what its sessions work with, and who sits there."""
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from central.scd.documents_entries import SealReason
 from central.scd.ports import DocumentStore, SessionStore
 from central.sessions.admitting import nodes_of, zones_of
 from central.sessions.desk import Desk
-from central.sessions.durable import DurableSession
+from central.sessions.durable import DurableSession, Ended
 from central.sessions.scada import Scada, hand_over
 from central.tso.transmission import Transmission
 from ledger.facts.clock import Clock
@@ -126,7 +126,7 @@ class Floor:
 
     def configure(self, session: DurableSession, row: str, asked: GridConfiguration) -> None:
         """Hand own means over to SCADA, once, before anything is asked of customers."""
-        session.note(f"{row} to SCADA", hand_over(self.scada, asked))
+        session.row(f"{row} to SCADA", lambda: Ended(told=hand_over(self.scada, asked)))
 
 
 def history_of(portfolio: Portfolio, history: History) -> AggregatorHistory:

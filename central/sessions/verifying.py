@@ -21,7 +21,7 @@ from central.documents.validation import TechnicalValidation
 from central.market.book import Book, reference
 from central.market.clearing import Clearing
 from central.market.outcome import market_outcome
-from central.market.rounds import ceilings_after, next_clearing
+from central.market.rounds import ceilings_after, holds, next_clearing
 from central.market.rules import Rules
 from central.sessions.auction import part_of
 
@@ -96,6 +96,8 @@ def recompute(
             )
         if answer is not None:
             ceilings = ceilings_after(answer, told, ceilings)
+        if number == len(lists) and answer is not None and not holds(answer):
+            return Recomputed(number, 0, difference="the grid does not bear the last list")
     assert clearing is not None  # noqa: S101 -- there is a list
     return _finals(session, documents, clearing, refused, len(lists))
 

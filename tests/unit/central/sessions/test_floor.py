@@ -6,13 +6,16 @@ import numpy as np
 
 from central.aggregator.portfolio import Portfolio
 from central.documents.availability import Resource
+from central.documents.configuration import GridConfiguration
 from central.documents.encoding import decode, encode
 from central.documents.header import Envelope
 from central.dso.forecast.history import History, Origin
 from central.sessions.floor import history_of
+from central.sessions.scada import Standing
 from ledger.facts.interval import Interval
 from tests.books import mrid
 from tests.desks import demo
+from tests.documents import CONFIGURATION
 from tests.floors import Scene, seat
 from tests.scd import HandClock
 
@@ -55,3 +58,23 @@ def test_an_aggregator_sees_its_own_customers_past_and_what_is_not_known_is_a_ga
     seen = history_of(own, History(pods, DAY.start_ms, power_w, origin))
     assert seen.pods == (own.pods[1], own.pods[0])
     assert np.array_equal(seen.power_w, [[3.0, np.nan], [4.0, 5.0]], equal_nan=True)
+
+
+def test_own_means_are_handed_over_once_however_often_the_session_is_read_back() -> None:
+    scene = Scene(clock=HandClock(0))
+    taken: list[str] = []
+
+    class Counting:
+        """A SCADA that notes what it was given."""
+
+        def standing(self) -> Standing:
+            return Standing({}, {})
+
+        def configure(self, configuration: GridConfiguration) -> int:
+            taken.append(configuration.mrid)
+            return 0
+
+    for _ in range(2):
+        floor = replace(scene.floor(), scada=Counting())
+        floor.configure(floor.begun("s"), "DA-6a", CONFIGURATION)
+    assert taken == [CONFIGURATION.mrid]

@@ -71,6 +71,12 @@ def test_an_offer_that_was_left_out_is_named() -> None:
     assert found.difference == f"offer {hidden.mrid} came in time, and no list names it"
 
 
+def test_a_list_that_the_grid_does_not_bear_is_no_end() -> None:
+    documents = published()
+    found = recomputed([*documents[:7], *documents[9:]])
+    assert found.difference == "the grid does not bear the last list"
+
+
 def test_an_offer_that_came_later_changes_nothing() -> None:
     assert recomputed([*published(), offer(12, 10)]).difference == ""
 
