@@ -96,7 +96,8 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             day = arguments.day or day_of(now_ms + _MS_PER_DAY)
             closes_ms = now_ms + _OPEN_FOR_MS if arguments.now else None
-            _need_open(day, now_ms, closes_ms)
+            if not floor.sessions.rows(gates_of(day).session):
+                _need_open(day, now_ms, closes_ms)
             name = day_ahead(floor, day, gate_closure_ms=closes_ms).name
         rows = floor.sessions.rows(name)
         outcome = _final(central, rows)

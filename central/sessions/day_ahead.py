@@ -20,7 +20,7 @@ from functools import cached_property, partial
 
 from central.aggregator.offering import Offering, make_offers
 from central.brp.programme import programmes
-from central.calendar import gate_ms
+from central.calendar import day_of, gate_ms
 from central.documents.availability import DerAvailability
 from central.documents.baseline import Baseline
 from central.documents.configuration import GridConfiguration
@@ -45,6 +45,8 @@ from central.sessions.states import in_round
 from ledger.facts.pod import Pod
 
 _PROGRAMME_DAYS = 28
+GATE = "gate"
+"""The row that notes when the gate closes [ms since 1970, UTC]."""
 
 
 def gates_of(day: date, closes_ms: int | None = None) -> Gates:
@@ -68,7 +70,7 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
         SessionStopped: an operator stopped it.
         CertiflexError: a row failed; that is noted, and the session goes on there next time.
     """
-    made = _Day(floor, gates_of(day, gate_closure_ms), day)
+    made = _Day(floor, _kept_gates(floor, gates_of(day, gate_closure_ms)), day)
     row, take, seal = made.session.row, made.session.take, floor.seal
     lists = take(CustomerList, "DA-1a", made.customer_lists)
     row("DA-2a", partial(made.active_pods, lists))
@@ -113,6 +115,18 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
     row("DA-18a", partial(made.plans, auction, published[0]))
     seal(SealReason.PUBLICATION, made.session.name)
     return made.session
+
+
+def _kept_gates(floor: Floor, wanted: Gates) -> Gates:
+    """Return the gates that a session began with: they do not move when it is gone on with."""
+    session = floor.begun(wanted.session)
+    session.row(GATE, lambda: Ended(told=str(wanted.closes_ms)))
+    (closes_ms,) = (int(row.told) for row in session.rows if row.row == GATE)
+    return (
+        wanted
+        if closes_ms == wanted.closes_ms
+        else gates_of(day_of(wanted.interval.start_ms), closes_ms)
+    )
 
 
 @dataclass

@@ -28,7 +28,8 @@ from tests.floors import AGGREGATORS, Scene, availabilities
 
 NAME = f"day-ahead {DAY.isoformat()}"
 ROWS = [
-    "DA-1a", "DA-2a", "DA-3a", "DA-4a", "DA-5a", "DA-6a", "DA-6a to SCADA", "DA-7a", "DA-8a",
+    "gate", "DA-1a", "DA-2a", "DA-3a", "DA-4a", "DA-5a", "DA-6a", "DA-6a to SCADA", "DA-7a",
+    "DA-8a",
     "DA-9a", "ST-1", "DA-1b", "DA-2b", "DA-3b", "DA-4b", "DA-5b", "DA-1c", "DA-2c", "DA-6b",
     "DA-3c", "DA-10a", "DA-11a", "DA-12a", "DA-13a", "DA-14a", "DA-15a", "DA-16a", "DA-17a",
     "DA-18a",
@@ -108,7 +109,7 @@ def test_every_award_becomes_a_plan_of_its_owner(traded: Scene) -> None:
 def test_a_session_that_has_ended_is_read_back_and_changes_nothing(traded: Scene) -> None:
     before = traded.documents.snapshot()
     traded.clock.at_ms += 3_600_000
-    day_ahead(traded.floor(), DAY)
+    day_ahead(traded.floor(), DAY, gate_closure_ms=traded.clock.at_ms + 9)
     assert traded.documents.snapshot() == before
     assert len(traded.sessions.rows(NAME)) == len(ROWS)
 
