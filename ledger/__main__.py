@@ -47,12 +47,18 @@ def main(argv: Sequence[str]) -> int:
     proof.add_argument("--token-file", type=Path, metavar="FILE", help="bearer token")
     proof.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
 
-    trust = subcommand(verbs, "trust", "ask the chain for the head, write a trust file", _trust)
+    trust = subcommand(
+        verbs, "trust", "ask the chain for the last heads, write a trust file", _trust
+    )
     trust.add_argument("--rpc", required=True, metavar="URL", help="Ethereum JSON-RPC")
     trust.add_argument("--chain-id", type=int, required=True)
     trust.add_argument("--contract", required=True, metavar="ADDRESS")
     trust.add_argument("--origin", required=True, help="name of the log")
     trust.add_argument("--log-key", required=True, metavar="HEX", help="public key of the log")
+    trust.add_argument(
+        "--heads", type=int, default=20, metavar="N",
+        help="how many: a bundle fetched before the last N windows is to be fetched again",
+    )  # fmt: skip
     trust.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
 
     _add_chain(verbs)
@@ -130,6 +136,8 @@ def _trust(arguments: argparse.Namespace) -> int:
     from ledger.chain.client import AnchorLedger  # noqa: PLC0415 -- the chain is an extra
     from ledger.contract import log_id  # noqa: PLC0415 -- goes with the chain
 
+    if arguments.heads < 1:
+        raise Rejected("the last head is the least that is trusted", where="--heads")
     chain = AnchorLedger.connect(
         [arguments.rpc],
         contract=arguments.contract,
@@ -138,7 +146,7 @@ def _trust(arguments: argparse.Namespace) -> int:
         timeout_s=arguments.timeout,
     )
     try:
-        head = chain.head(log_id(arguments.origin))
+        heads = chain.newest_heads(log_id(arguments.origin), arguments.heads)
     finally:
         chain.close()
     lines = [
@@ -147,10 +155,12 @@ def _trust(arguments: argparse.Namespace) -> int:
         "",
         "[ledger]",
         f'contract = "{arguments.contract}"',
-        f'heads = ["{head.size} {head.root.hex()}"]',
+        "heads = [",
+        *(f'  "{size} {root.hex()}",' for size, root in heads),
+        "]",
     ]
     _write(arguments.output, ("\n".join(lines) + "\n").encode())
-    print(f"{arguments.output}: head of size {head.size}", file=sys.stderr)
+    print(f"{arguments.output}: head of size {heads[0][0]}", file=sys.stderr)
     return Exit.OK
 
 

@@ -49,7 +49,7 @@ async def fetch_proof(stage: Stage, house: House, at_ms: int, name: str) -> Path
 
 
 async def write_trust(stage: Stage) -> Path:
-    """Ask the chain itself for the head of the log, and return the trust file.
+    """Ask the chain itself for the last heads of the log, and return the trust file.
 
     Raises:
         CertiflexError: the command failed.

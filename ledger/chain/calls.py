@@ -1,7 +1,10 @@
 """The contract's functions as calldata, and what it answers or refuses."""
 
+from collections.abc import Iterable, Sequence
+
 from eth_abi import abi, exceptions
 
+from ledger.chain.node import LogEvent
 from ledger.chain.values import Head, Order, RegistryRoot, Submission
 from ledger.errors import Unavailable
 from ledger.keccak import keccak256
@@ -51,7 +54,7 @@ def needed_gas(order: Order) -> int:
 def topics(order: Order) -> list[bytes]:
     """Return the topics of the event that tells of an order."""
     if isinstance(order, Submission):
-        return [ANCHORED_TOPIC, order.log_id, order.sequence.to_bytes(_WORD_BYTES, "big")]
+        return [topic for (topic,) in anchored_topics(order.log_id, [order.sequence])]
     return [REGISTRY_TOPIC, order.log_id]
 
 
@@ -73,6 +76,24 @@ def read_head(answer: bytes) -> Head:
     except exceptions.DecodingError as error:
         raise Unavailable(f"the node answers for the contract, but wrongly ({error})") from error
     return Head(sequence=sequence, size=size, root=root, block_time_s=time_s)
+
+
+def anchored_topics(log_id: bytes, sequences: Iterable[int]) -> list[Sequence[bytes]]:
+    """Return the topics of the events that tell of heads of a log, by their sequences."""
+    return [[ANCHORED_TOPIC], [log_id], [n.to_bytes(_WORD_BYTES, "big") for n in sequences]]
+
+
+def read_anchored(event: LogEvent) -> tuple[int, bytes]:
+    """Return size and root of the head that an event tells of.
+
+    Raises:
+        Unavailable: that is no event of this contract.
+    """
+    try:
+        root, size, _ = abi.decode(["bytes32", "uint64", "bytes32"], event.data)
+    except exceptions.DecodingError as error:
+        raise Unavailable(f"the node tells events of the contract wrongly ({error})") from error
+    return size, root
 
 
 def refusal(data: bytes) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Self, TypeVar
 
 from ledger.chain.account import Account
-from ledger.chain.calls import calldata, read_head
+from ledger.chain.calls import anchored_topics, calldata, read_anchored, read_head
 from ledger.chain.deployment import deploy
 from ledger.chain.endpoint import endpoint
 from ledger.chain.evidence import chain_part
@@ -129,6 +129,21 @@ class AnchorLedger:
         """
         asked = calldata("head(bytes32)", log_id)
         return self._ask(lambda node: read_head(node.call(self._contract, asked)))
+
+    def newest_heads(self, log_id: bytes, count: int) -> list[tuple[int, bytes]]:
+        """Return size and root of the last heads of a log, newest first; raises as `head`.
+
+        The newest is what the contract holds; those before it are told by its events.
+        """
+
+        def ask(node: Node) -> list[tuple[int, bytes]]:
+            newest = read_head(node.call(self._contract, calldata("head(bytes32)", log_id)))
+            before = range(max(1, newest.sequence - count + 1), newest.sequence)
+            events = node.events(self._contract, anchored_topics(log_id, before)) if before else []
+            older = sorted(map(read_anchored, events), reverse=True)
+            return [(newest.size, newest.root), *older]
+
+        return self._ask(ask)
 
     def registry_root(self, log_id: bytes) -> bytes:
         """Return the registry root of a log, zeros if there is none; raises as `head`."""

@@ -153,11 +153,11 @@ class Node:
         except RpcRefusal:
             return _WEI_PER_GWEI
 
-    def events(self, address: bytes, topics: Sequence[bytes]) -> list[LogEvent]:
-        """Return a contract's events with these first topics, oldest first."""
+    def events(self, address: bytes, topics: Sequence[Sequence[bytes]]) -> list[LogEvent]:
+        """Return a contract's events whose first topics are each one of these, oldest first."""
         wanted = {
             "address": told(address),
-            "topics": [told(topic) for topic in topics],
+            "topics": [[told(topic) for topic in choice] for choice in topics],
             "fromBlock": "earliest",
             "toBlock": LATEST,
         }

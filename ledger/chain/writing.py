@@ -117,7 +117,7 @@ class Writer:
 
     def _receipt_of_lost(self, node: Node, order: Order) -> TxReceipt | None:
         """Return the receipt of a transaction that nobody here remembers, found by its event."""
-        events = node.events(self._contract, calls.topics(order))
+        events = node.events(self._contract, [[topic] for topic in calls.topics(order)])
         ours = [event for event in events if evidence.is_of(event, order, self._contract)]
         if events and not ours and isinstance(order, Submission):
             raise _fork(order)

@@ -1,16 +1,23 @@
 """The ledger as the gateway sees it: the same on the embedded chain and on a foreign node."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from gateway.ports import Ledger
+from ledger.__main__ import main
 from ledger.chain.account import Account
 from ledger.chain.values import RegistryRoot, Submission
-from ledger.contract import anchor
+from ledger.command import Exit
+from ledger.contract import anchor, log_id
 from ledger.errors import Refused, Rejected, Unavailable
 from ledger.merkle import Tree, leaf_hash
+from ledger.proving import Trust
 from ledger.receipts import anchored_event
+from ledger.signing import SigningKey
 from tests.chains import LOG, LedgerChain, Writing, stranger, submission
 from tests.fakes.gateway_ledger import FakeLedger
 from tests.servers import free_port
@@ -111,6 +118,43 @@ class TestFake(Laws):
     def ledgers(self) -> Ledgers:
         fake = FakeLedger()
         return lambda: fake
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1, [9]), (2, [9, 7]), (3, [9, 7, 5]), (99, [9, 7, 5])]
+)
+def test_the_last_heads_are_told_newest_first(
+    ledger_chain: LedgerChain, count: int, sizes: list[int]
+) -> None:
+    ledger = ledger_chain.ledger()
+    gateway = Writing(ledger)
+    for sequence, (old, size) in enumerate(pairwise((0, 5, 7, 9)), start=1):
+        gateway.final(submission(TREE, sequence, size, old))
+    assert ledger.newest_heads(LOG, count) == [(size, TREE.root(size)) for size in sizes]
+
+
+def test_a_bundle_of_a_window_ago_still_finds_its_head_in_the_trust_file(
+    ledger_chain: LedgerChain, tmp_path: Path
+) -> None:
+    log = log_id("certiflex.test/log")
+    ledger_chain.deployed(log)
+    gateway = Writing(ledger_chain.ledger())
+    gateway.final(replace(submission(TREE, 1, 5), log_id=log))
+    gateway.final(replace(submission(TREE, 2, 7, 5), log_id=log))
+    file = tmp_path / "trust.toml"
+    asked = [
+        "trust", "--rpc", ledger_chain.url, "--chain-id", str(ledger_chain.chain_id),
+        "--contract", ledger_chain.contract, "--origin", "certiflex.test/log",
+        "--log-key", SigningKey.generate().public.encode().hex(), "-o", str(file),
+    ]  # fmt: skip
+    assert main(asked) == Exit.OK
+    assert Trust.load(file).ledger.heads == tuple(f"{n} {TREE.root(n).hex()}" for n in (7, 5))
+    assert main([*asked, "--heads", "1"]) == Exit.OK
+    assert Trust.load(file).ledger.heads == (f"7 {TREE.root(7).hex()}",)
+
+
+def test_a_log_without_heads_has_the_empty_one_only(ledger_chain: LedgerChain) -> None:
+    assert ledger_chain.ledger().newest_heads(LOG, 5) == [(0, Tree().root())]
 
 
 def test_a_log_nobody_opened_has_no_head(ledger_chain: LedgerChain) -> None:

@@ -30,7 +30,7 @@ def test_answers_are_read() -> None:
     assert node.estimated_gas(None, b"", sender=ADDRESS) == 21_000
     assert not node.knows(bytes(32))
     assert node.receipt(bytes(32)) is None
-    assert node.events(ADDRESS, [bytes(32)]) == []
+    assert node.events(ADDRESS, [[bytes(32)]]) == []
     node.send(b"\x02")
     assert scripted.asked[-1] == ("eth_sendRawTransaction", ["0x02"])
 
