@@ -13,7 +13,15 @@ from lightnode.meters.modbus import ModbusMeter
 from lightnode.meters.profile import load_profile
 from lightnode.ports import Meter
 from tests.fakes.modbus_device import Device, Trick, listening, on_a_serial_port
-from tests.fakes.modbus_lateness import LINES, Slow, of_many, ours, plain_pymodbus
+from tests.fakes.modbus_lateness import (
+    LINES,
+    Lateness,
+    Line,
+    Slow,
+    of_many,
+    ours,
+    plain_pymodbus,
+)
 
 BUDGET_S = 0.25
 FRAMINGS = ["tcp", "rtu+tcp", "rtu"]
@@ -131,19 +139,27 @@ async def test_nobody_there() -> None:
 
 
 async def test_of_a_thousand_late_replies_none_is_taken() -> None:
-    found = await of_many(ours, meters=4, reads=150)
-    assert {line: each.wrong for line, each in found.items()} == dict.fromkeys(LINES, 0)
-    assert sum(each.overtaken for each in found.values()) >= 1_000
-    assert min(each.overtaken for each in found.values()) >= 200
-    assert min(each.taken for each in found.values()) >= 20
+    found = dict.fromkeys(LINES, Lateness())
+    while sum(each.overtaken for each in found.values()) < 1_000 or not seen(found, 200, 20):
+        found = both(found, await of_many(ours, meters=4, reads=75))
+        assert {line: each.wrong for line, each in found.items()} == dict.fromkeys(LINES, 0)
 
 
 async def test_not_even_from_meters_that_answer_out_of_order() -> None:
     slow = Slow(every=5, in_order=False, latest_budgets=6.0)
-    found = await of_many(ours, meters=4, reads=100, slow=slow)
-    assert {line: each.wrong for line, each in found.items()} == dict.fromkeys(LINES, 0)
-    assert sum(each.overtaken for each in found.values()) >= 200
-    assert min(each.taken for each in found.values()) >= 20
+    found = dict.fromkeys(LINES, Lateness())
+    while sum(each.overtaken for each in found.values()) < 200 or not seen(found, 0, 20):
+        found = both(found, await of_many(ours, meters=4, reads=50, slow=slow))
+        assert {line: each.wrong for line, each in found.items()} == dict.fromkeys(LINES, 0)
+
+
+def both(one: dict[Line, Lateness], other: dict[Line, Lateness]) -> dict[Line, Lateness]:
+    return {line: one[line] + other[line] for line in LINES}
+
+
+def seen(found: dict[Line, Lateness], overtaken: int, taken: int) -> bool:
+    """Tell whether every line had so many of each; a busy machine needs longer."""
+    return all(each.overtaken >= overtaken and each.taken >= taken for each in found.values())
 
 
 async def test_a_reader_without_the_guards_takes_them_for_good_ones() -> None:

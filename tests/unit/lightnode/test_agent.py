@@ -1,12 +1,11 @@
 """The node as a whole, in one process: how it starts, goes on, and leaves."""
 
 import asyncio
-import gc
 import json
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,15 +26,6 @@ RATE = 10.0
 
 # A busy machine may lose a slot of 0.4 s here and there; that too is a named gap.
 BUSY = {GapCause.OVERLOAD, GapCause.METER_TIMEOUT}
-
-
-@pytest.fixture(autouse=True)
-def _only_its_own_memory() -> Iterator[None]:
-    """A node tidies its memory up now and then: what other tests have left there is not its own."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def settings_of(file: Path) -> Settings:
