@@ -21,20 +21,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from central.documents.offer import Acceptance, FlexOffer
+from central.highs import Programme, optimum
 from central.market.binding import Coupled, Place, Sold, groups_of, parents_of
 from central.market.cells import Cells
 from central.market.demand import Demand
 from central.market.limits import Floats
-from ledger.errors import InvariantBroken
 from ledger.facts.interval import QUARTER_MS
 
 _W_PER_UNIT = 1e3
 _UEUR_PER_UNIT = 1e6
 _LEAST_PRICE = 1e-3
-_GAP = 1e-9
 _MS_PER_S = 1_000
 
 
@@ -44,7 +42,7 @@ class _Model:
 
     cost: list[float] = field(default_factory=list)
     upper: list[float] = field(default_factory=list)
-    whole: list[int] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
     entries: list[tuple[int, int, float]] = field(default_factory=list)
     low: list[float] = field(default_factory=list)
     high: list[float] = field(default_factory=list)
@@ -53,7 +51,7 @@ class _Model:
         """Return a new variable, 0 or more."""
         self.cost.append(cost)
         self.upper.append(upper)
-        self.whole.append(int(whole))
+        self.whole.append(whole)
         return len(self.cost) - 1
 
     def row(
@@ -75,21 +73,15 @@ class _Model:
         matrix = sparse.coo_array(
             (weights, (rows, columns)), shape=(len(self.low), len(self.cost))
         ).tocsc()
-        found = milp(
-            np.array(self.cost),
-            integrality=np.array(self.whole),
-            bounds=Bounds(0.0, np.array(self.upper)),
-            constraints=LinearConstraint(matrix, np.array(self.low), np.array(self.high)),
-            options={"mip_rel_gap": _GAP},
+        programme = Programme(
+            cost=np.array(self.cost),
+            matrix=matrix,
+            row_low=np.array(self.low),
+            row_high=np.array(self.high),
+            upper=np.array(self.upper),
+            whole=np.array(self.whole),
         )
-        if found.x is None:
-            raise InvariantBroken(
-                f"HiGHS did not clear {len(self.cost)} variables: {found.message}",
-                where="market clearing with whole offers",
-                remedy="export the session, and report it",
-            )
-        values: Floats = found.x
-        return values
+        return optimum(programme, where="market clearing with whole offers").x
 
 
 class _Whole:
@@ -164,7 +156,7 @@ class _Whole:
             self.is_bought[offer] = bought
             for ms, cell in self.own[offer].items():
                 taken = bought
-                if not self._is_block(offer):
+                if len(self.own[offer]) > 1 and not self._is_block(offer):
                     taken = self.model.variable(0.0, 1.0, whole=True)
                     self.model.row({taken: 1.0, bought: -1.0}, high=0.0)
                 self.is_taken[offer, ms] = taken

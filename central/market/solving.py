@@ -13,21 +13,21 @@ it is the best there is; else those that were broken join, with integers, until 
 So the answer is exact, and integers are paid for only where they matter.
 
 Source: Land, Doig: An automatic method of solving discrete programming problems (1960), for the
-bound; Huangfu, Hall: Parallelizing the dual revised simplex method (2018), for HiGHS.
+bound.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy import sparse
 
 from central.documents.offer import FlexOffer
+from central.highs import Programme, optimum
 from central.market.binding import Coupled, Sold, broken
 from central.market.cells import Cells
 from central.market.demand import Demand
 from central.market.integers import solve_whole
 from central.market.limits import Floats, Integers
-from ledger.errors import InvariantBroken
 
 _W_PER_UNIT = 1e3
 _UEUR_PER_UNIT = 1e6
@@ -101,26 +101,15 @@ def _merit_order(
 def _linear(effect: Floats, price: Floats, width_w: Floats, need_w: Floats, cap: Floats) -> Floats:
     """Return what is taken by linear programme."""
     soft = np.isfinite(cap)
-    shortage = -np.eye(len(need_w))[:, soft]
-    found = linprog(
-        np.concatenate([_cost(price), cap[soft] / _UEUR_PER_UNIT]),
-        A_ub=np.hstack([-effect, shortage]),
-        b_ub=-need_w / _W_PER_UNIT,
-        bounds=np.concatenate(
-            [
-                np.column_stack([np.zeros(len(price)), width_w / _W_PER_UNIT]),
-                np.tile([0.0, np.inf], (int(soft.sum()), 1)),
-            ]
-        ),
-        method="highs-ds",
-        options={"presolve": False},
+    shortage = np.eye(len(need_w))[:, soft]
+    programme = Programme(
+        cost=np.concatenate([_cost(price), cap[soft] / _UEUR_PER_UNIT]),
+        matrix=sparse.csc_array(np.hstack([effect, shortage])),
+        row_low=need_w / _W_PER_UNIT,
+        row_high=np.full(len(need_w), np.inf),
+        upper=np.concatenate([width_w / _W_PER_UNIT, np.full(int(soft.sum()), np.inf)]),
     )
-    if found.status != 0:
-        raise InvariantBroken(
-            f"HiGHS did not clear {len(price)} offers: {found.message}",
-            where="market clearing",
-            remedy="export the session, and report it",
-        )
+    found = optimum(programme, where="market clearing")
     x_w: Floats = np.clip(found.x[: len(price)] * _W_PER_UNIT, 0.0, width_w)
     return x_w
 

@@ -1,0 +1,63 @@
+"""HiGHS solves what is asked, says what it cannot, and is quiet."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.optimize import linprog
+
+from central.highs import Programme, optimum
+from ledger.errors import InvariantBroken
+
+WEIGHTS = np.array([10.0, 13.0, 7.0, 4.0])
+VALUES = np.array([60.0, 74.0, 38.0, 21.0])
+
+
+def knapsack(*, whole: bool) -> Programme:
+    """Return the most valuable choice of four things of which 20 can be carried."""
+    return Programme(
+        cost=-VALUES,
+        matrix=sparse.csc_array(WEIGHTS[None]),
+        row_low=np.array([-np.inf]),
+        row_high=np.array([20.0]),
+        upper=np.ones(4),
+        whole=np.ones(4, dtype=bool) if whole else None,
+    )
+
+
+def test_a_linear_programme_has_values_and_prices() -> None:
+    found = optimum(knapsack(whole=False), where="here")
+    other = linprog(-VALUES, A_ub=WEIGHTS[None], b_ub=[20.0], bounds=[(0, 1)] * 4)
+    np.testing.assert_allclose(found.x, [1, 10 / 13, 0, 0])
+    np.testing.assert_allclose(found.x, other.x)
+    np.testing.assert_allclose(found.dual, other.ineqlin.marginals)
+
+
+def test_whole_values_are_the_best_of_all_choices() -> None:
+    found = optimum(knapsack(whole=True), where="here")
+    choices = np.array(np.meshgrid(*[[0, 1]] * 4)).reshape(4, -1)
+    best = (VALUES @ choices)[WEIGHTS @ choices <= 20].max()
+    assert VALUES @ found.x == pytest.approx(best)
+    np.testing.assert_allclose(found.x, np.round(found.x), atol=1e-9)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_has_no_solution_is_told(*, whole: bool) -> None:
+    asked = knapsack(whole=whole)
+    too_much = Programme(
+        asked.cost, asked.matrix, np.array([99.0]), np.array([np.inf]), asked.upper, asked.whole
+    )
+    with pytest.raises(InvariantBroken, match="Infeasible") as told:
+        optimum(too_much, where="market clearing")
+    assert told.value.where == "market clearing"
+
+
+def test_a_programme_without_rows() -> None:
+    free = Programme(
+        np.array([1.0, -1.0]), sparse.csc_array((0, 2)), np.zeros(0), np.zeros(0), np.ones(2)
+    )
+    np.testing.assert_allclose(optimum(free, where="here").x, [0, 1])
+
+
+def test_nothing_is_written_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    optimum(knapsack(whole=True), where="here")
+    assert capfd.readouterr() == ("", "")
