@@ -183,8 +183,12 @@ def _verify(arguments: argparse.Namespace) -> int:
     export = read_export(arguments.folder, Trust.load(arguments.trust))
     grid, rules = grid_of(config.dso), rules_of(config.market)
     given = [Arrived(each.document, each.arrived_ms) for each in export.documents]
-    lists = [each.document for each in export.documents if isinstance(each.document, CustomerList)]
     gates = _gates_told(export.session, given)
+    lists = [
+        each.document
+        for each in export.documents
+        if isinstance(each.document, CustomerList) and each.arrived_ms < gates.closes_ms
+    ]
     day = market_day(grid, gates, rules, lists, Parties())
     admission = admit(day, _of_session(given, export.session))
     refused = refused_offers(admission, given)

@@ -29,9 +29,12 @@ from central.scd.logbook import LogBook
 from central.scd.proofs import Prover
 from central.scd.sealing import Sealer
 from central.scd.series import Series
+from central.scd.sessions_store import SqliteSessions
 from central.scd.tokens import TokenStore
 from central.sessions.anchoring import SealAnchorer
-from central.sessions.opening import opened_anchorer
+from central.sessions.arriving import Arrivals
+from central.sessions.desk import Parties
+from central.sessions.opening import grid_of, opened_anchorer, rules_of
 from ledger.checkpoint import checkpoint_key
 from ledger.errors import Rejected, Unavailable
 from ledger.facts.clock import Clock
@@ -60,7 +63,8 @@ class Central:
         """Return what the API works with.
 
         Raises:
-            Rejected: the market log's key cannot be read or is of another kind.
+            Rejected: the market log's key cannot be read or is of another kind, or the grid that
+                is named is none.
         """
         board, logbook = LiveBoard(), LogBook(self.evidence)
         market_log = self.market_log() if self.config.market_log else None
@@ -76,13 +80,25 @@ class Central:
             ),
             tokens=self.tokens,
             documents=self.documents,
-            desk=DocumentDesk(self.documents, self.config.party_keys(), self.clock),
+            desk=DocumentDesk(
+                self.documents, self.config.party_keys(), self.clock, self.doorkeeper()
+            ),
             market_log=market_log,
             document_prover=DocumentProver(market_log, self.anchors) if market_log else None,
             directory=Directory(self.evidence),
             clock=self.clock,
             max_body_bytes=self.config.api.max_body_mib * _MIB,
         )  # fmt: skip
+
+    def doorkeeper(self) -> Arrivals:
+        """Return what tells at once what a market session would refuse.
+
+        Raises:
+            Rejected: the grid that the configuration names is none.
+        """
+        grid, rules = grid_of(self.config.dso), rules_of(self.config.market)
+        sessions = SqliteSessions(self.database)
+        return Arrivals(grid, rules, Parties(), self.documents, sessions)
 
     def market_log(self) -> MarketLog:
         """Return the log of market documents, under the operator's key.

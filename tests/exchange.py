@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import httpx
 from central.config import PartyConfig
 from central.documents.encoding import sign, to_json
 from central.documents.header import Document
+from central.scd.documents_desk import DocumentDesk
 from central.scd.roles import EVERY_POD, Grant, Role
 from ledger.signing import SigningKey
 from tests.documents import AGGREGATOR, BRP, DSO, MARKET, OWNER, POD, SENSORS, TSO
+from tests.fakes.scd_doorkeeper import FakeDoorkeeper
 from tests.scd import World, world
 
 ROLES = {
@@ -58,9 +60,15 @@ class Exchange:
 
 @contextmanager
 def exchange(folder: Path) -> Iterator[Exchange]:
-    """Yield a database that knows the parties, and holds no document yet."""
+    """Yield a database that knows the parties, and holds no document yet.
+
+    Its doorkeeper lets in documents of any session: rights, signatures and storing are tried here.
+    """
     parties = tuple(
         PartyConfig(id=party, key=key.public.encode().hex()) for party, key in KEYS.items()
     )
     with world(folder, parties=parties) as made:
+        keys = made.central.config.party_keys()
+        desk = DocumentDesk(made.central.documents, keys, made.clock, FakeDoorkeeper())
+        made.services = replace(made.services, desk=desk)
         yield Exchange(made)

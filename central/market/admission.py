@@ -6,6 +6,10 @@
  links            only to an admitted offer of the same sender
 ```
 
+A sender is told at once what stands against its document as it arrives (`check_arriving`): what a
+session would say if its gate closed then. What only somebody else's document can bring, a
+programme or another offer that is not there yet, is left to the gate.
+
 An exclusive group is its sender's: the same name from another sender is another group, so that
 nobody can shut out another's offers by using its names. The instant at which the store stamped a
 document counts, not the order in which documents are looked at: the same documents are admitted,
@@ -31,6 +35,12 @@ from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS
 
 Kind = TypeVar("Kind", bound=Document)
+
+_BROUGHT_BY_OTHERS: Mapping[type[Document], frozenset[str]] = {
+    FlexOffer: frozenset({"no_baseline"}),
+    Baseline: frozenset({"not_in_portfolio"}),
+}
+"""Reasons that another party's document may still take away; all else is looked at before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +126,10 @@ def admit(day: MarketDay, arrived: Iterable[Arrived]) -> Admission:
     Programmes first, for offers are held to them as they stand when the gate closes.
     """
     refused: dict[Reference, Rejected] = {}
-    ordered = sorted(arrived, key=lambda one: (one.at_ms, one.document.mrid, one.document.revision))
-    filed = _fit(day, ordered, Baseline, refused)
-    # Of two documents for one POD the one that was stamped last counts.
-    frozen = replace(
-        day, baselines={**day.baselines, **{one.pod.code: one for one in filed.values()}}
-    )
+    ordered = _as_stamped(arrived)
+    frozen = _frozen(day, ordered, refused)
     offers = _fit(frozen, ordered, FlexOffer, refused)
-    _drop_loose_links(offers, refused)
+    _drop_loose_links(offers, ordered, refused)
     requests = _fit(frozen, ordered, FlexRequest, refused)
     return Admission(
         frozen, tuple(offers[mrid] for mrid in sorted(offers)),
@@ -131,8 +137,32 @@ def admit(day: MarketDay, arrived: Iterable[Arrived]) -> Admission:
     )  # fmt: skip
 
 
+def check_arriving(
+    day: MarketDay, document: Document, at_ms: int, before: Iterable[Arrived] = ()
+) -> None:
+    """Check one document as it arrives, beside what is there by then.
+
+    Args:
+        day: with the lists of customers as they stand.
+        document: that arrives.
+        at_ms: its stamp [ms since 1970, UTC].
+        before: programmes, and the offer that it is linked to, as far as they are there.
+
+    Raises:
+        Rejected: a session whose gate closed now would refuse it, for the same reason.
+    """
+    ordered = _as_stamped(before)
+    try:
+        check(_frozen(day, ordered, {}), document, at_ms)
+        if isinstance(document, FlexOffer):
+            _need_own_link(document, _senders(ordered))
+    except Rejected as error:
+        if error.reason not in _BROUGHT_BY_OTHERS.get(type(document), ()):
+            raise
+
+
 def check(day: MarketDay, document: Document, at_ms: int) -> None:
-    """Check one document by itself, as it arrives.
+    """Check one document by itself, on what counts when the gate closes.
 
     Raises:
         Rejected: it is not admitted: the reason by name, `where` its place in the JSON.
@@ -154,7 +184,7 @@ def check_offer(day: MarketDay, offer: FlexOffer, at_ms: int) -> None:
     Raises:
         Rejected: `other_session`, `no_new_offers`, `other_gate`, `gate_not_open`, `gate_closed`,
             `expired`, `outside_market_day`, `unknown_pod`, `not_in_portfolio`, `no_consent`,
-            `above_price_cap`, `no_baseline`, `above_contract_power` or `above_baseline_room`.
+            `above_price_cap`, `above_contract_power`, `no_baseline` or `above_baseline_room`.
     """
     _need_session(day, offer.session)
     if day.gates.horizon is Horizon.REAL_TIME:
@@ -205,23 +235,23 @@ def check_baseline(day: MarketDay, baseline: Baseline, at_ms: int) -> None:
     """Check a programme (I-03) by itself; it may come before the gate opens.
 
     Raises:
-        Rejected: `frozen`, `unknown_pod`, `not_in_portfolio`, `not_the_balance_party` or
-            `outside_market_day`.
+        Rejected: `frozen`, `unknown_pod`, `outside_market_day`, `not_in_portfolio` or
+            `not_the_balance_party`.
     """
     if day.gates.horizon is Horizon.REAL_TIME or at_ms >= day.gates.closes_ms:
         _refuse("$", "it is frozen since the day-ahead gate has closed", "frozen")
     pod = baseline.pod.code
     if pod not in day.contracts:
         _refuse("$.pod", f"{pod} is not in the operator's registry", "unknown_pod")
+    traded, told_of = day.gates.interval, baseline.validity
+    if told_of.start_ms > traded.start_ms or told_of.end_ms < traded.end_ms:
+        _refuse("$.validity", "it does not speak of all that is traded", "outside_market_day")
     parties = day.balance_parties.get(pod)
     if not parties:
         _refuse("$.pod", f"{pod} is in nobody's portfolio", "not_in_portfolio")
     if baseline.sender not in parties:
         told = ", ".join(sorted(parties))
         _refuse("$.sender", f"{told} files the programme of {pod}", "not_the_balance_party")
-    traded, told_of = day.gates.interval, baseline.validity
-    if told_of.start_ms > traded.start_ms or told_of.end_ms < traded.end_ms:
-        _refuse("$.validity", "it does not speak of all that is traded", "outside_market_day")
 
 
 def room_w(direction: Direction, contract: Contract, baseline_w: int) -> int:
@@ -231,6 +261,18 @@ def room_w(direction: Direction, contract: Contract, baseline_w: int) -> int:
 
 
 # ── together ────────────────────────────────────────────────────────────────────────────────
+
+
+def _as_stamped(arrived: Iterable[Arrived]) -> list[Arrived]:
+    return sorted(arrived, key=lambda one: (one.at_ms, one.document.mrid, one.document.revision))
+
+
+def _frozen(
+    day: MarketDay, arrived: Iterable[Arrived], refused: dict[Reference, Rejected]
+) -> MarketDay:
+    """Return the day with the programmes that count; of two for one POD the later stamped."""
+    filed = _fit(day, arrived, Baseline, refused).values()
+    return replace(day, baselines={**day.baselines, **{one.pod.code: one for one in filed}})
 
 
 def _fit(
@@ -257,16 +299,19 @@ def _fit(
     return fit
 
 
-def _drop_loose_links(offers: dict[str, FlexOffer], refused: dict[Reference, Rejected]) -> None:
+def _drop_loose_links(
+    offers: dict[str, FlexOffer], arrived: Iterable[Arrived], refused: dict[Reference, Rejected]
+) -> None:
     """Take away offers whose link leads nowhere, until all that are left hold."""
+    senders = _senders(arrived)
     while loose := [one for one in offers.values() if not _is_linked(one, offers)]:
         for offer in loose:
-            linked = offers.get(offer.linked_to or "")
-            reason = "foreign_link" if linked is not None else "linked_offer_missing"
-            told = "is another sender's" if linked is not None else "is not admitted"
-            refused[_named(offer)] = _refusal(
-                "$.linked_to", f"offer {offer.linked_to} {told}", reason
-            )
+            try:
+                _need_own_link(offer, senders)
+                _refuse("$.linked_to", f"offer {offer.linked_to} is not admitted",
+                        "linked_offer_missing")  # fmt: skip
+            except Rejected as error:
+                refused[_named(offer)] = error
         for offer in loose:
             del offers[offer.mrid]
 
@@ -276,6 +321,16 @@ def _is_linked(offer: FlexOffer, offers: Mapping[str, FlexOffer]) -> bool:
         return True
     linked = offers.get(offer.linked_to)
     return linked is not None and linked.sender == offer.sender
+
+
+def _senders(arrived: Iterable[Arrived]) -> dict[str, str]:
+    offers = (one.document for one in arrived if isinstance(one.document, FlexOffer))
+    return {offer.mrid: offer.sender for offer in offers}
+
+
+def _need_own_link(offer: FlexOffer, senders: Mapping[str, str]) -> None:
+    if senders.get(offer.linked_to or "", offer.sender) != offer.sender:
+        _refuse("$.linked_to", f"offer {offer.linked_to} is another sender's", "foreign_link")
 
 
 # ── by itself ───────────────────────────────────────────────────────────────────────────────
@@ -331,17 +386,19 @@ def _customer_of(day: MarketDay, offer: FlexOffer) -> tuple[ListedCustomer, Cont
 
 
 def _need_room(day: MarketDay, offer: FlexOffer, contract: Contract) -> None:
+    swing_w = contract.take_w + contract.give_w
+    for place, quarter in enumerate(offer.quarters):
+        if quarter.maximum_w > swing_w:
+            where = _top(place, quarter)
+            _refuse(where, f"its contract lets it move {swing_w} W", "above_contract_power")
     baseline = day.baselines.get(offer.pod.code)
     for place, quarter in enumerate(offer.quarters):
-        where = _at(place, f"steps[{len(quarter.steps) - 1}].up_to_w")
         if baseline is None or quarter.start_ms not in baseline.validity:
             _refuse("$.pod", f"no programme is filed for {offer.pod}", "no_baseline")
-        swing_w = contract.take_w + contract.give_w
-        if quarter.maximum_w > swing_w:
-            _refuse(where, f"its contract lets it move {swing_w} W", "above_contract_power")
         at = (quarter.start_ms - baseline.validity.start_ms) // QUARTER_MS
         left_w = room_w(offer.direction, contract, baseline.quarters[at].power_w)
         if quarter.maximum_w > left_w:
+            where = _top(place, quarter)
             _refuse(where, f"its programme leaves room for {left_w} W", "above_baseline_room")
 
 
@@ -351,6 +408,10 @@ def _cap(day: MarketDay) -> str:
 
 def _at(place: int, inner: str) -> str:
     return f"$.quarters[{place}].{inner}"
+
+
+def _top(place: int, quarter: OfferedQuarter) -> str:
+    return _at(place, f"steps[{len(quarter.steps) - 1}].up_to_w")
 
 
 def _named(document: Document) -> Reference:

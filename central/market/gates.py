@@ -12,17 +12,18 @@ A real-time session trades four hours, and so do the next ones; the last to trad
 is the one whose own it is. Own pieces tile the day, whatever its length.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from central.calendar import ROME, day_interval
+from central.calendar import ROME, day_interval, day_of
 from central.documents.header import Horizon
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 
 _HOUR_MS = 4 * QUARTER_MS
 _MS_PER_S = 1_000
+_TOLD = "%Y-%m-%dT%H:%MZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +126,31 @@ def real_time(day: date, pace: RealTimePace | None = None) -> Iterator[Gates]:
         )  # fmt: skip
 
 
+def named(session: str) -> Gates:
+    """Return the gates of the session of a name, as they usually are.
+
+    Raises:
+        Rejected: `unknown_session`: no session is ever called so.
+    """
+    horizon, _, when = session.partition(" ")
+    try:
+        if horizon == "day-ahead":
+            made: Iterable[Gates] = [day_ahead(date.fromisoformat(when))]
+        else:
+            start = datetime.strptime(when, _TOLD).replace(tzinfo=UTC)
+            made = real_time(day_of(int(start.timestamp()) * _MS_PER_S))
+        return next(each for each in made if each.session == session)
+    except (ValueError, StopIteration):
+        raise Rejected(
+            f"no session is called {session!r}",
+            where="$.session",
+            remedy="name it as docs/market-rules.md says: day-ahead 2026-10-25",
+            reason="unknown_session",
+        ) from None
+
+
 def _told(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / _MS_PER_S, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return datetime.fromtimestamp(unix_ms / _MS_PER_S, UTC).strftime(_TOLD)
 
 
 def _local_ms(day: date, at: time) -> int:

@@ -9,9 +9,9 @@ from central.documents.encoding import verify
 from central.documents.header import Document
 from central.documents.measures import Origin, QuarterMeasures
 from central.errors import NotAllowed, OtherContent
-from central.scd.documents import CheckedDocument, IdempotencyKey, checked
+from central.scd.documents import CheckedDocument, DocumentQuery, IdempotencyKey, checked
 from central.scd.documents_access import may_create
-from central.scd.ports import DocumentStore
+from central.scd.ports import DocumentStore, Doorkeeper
 from central.scd.roles import Holder
 from central.scd.stored import Outcome
 from ledger.errors import Rejected
@@ -36,14 +36,20 @@ class DocumentDesk:
         store: where they are kept.
         parties: the public key of every party.
         clock: stamps what arrives.
+        doorkeeper: tells a sender at once what its session would refuse.
     """
 
     def __init__(
-        self, store: DocumentStore, parties: Mapping[str, VerifyingKey], clock: Clock
+        self,
+        store: DocumentStore,
+        parties: Mapping[str, VerifyingKey],
+        clock: Clock,
+        doorkeeper: Doorkeeper,
     ) -> None:
         self._store = store
         self._parties = parties
         self._clock = clock
+        self._doorkeeper = doorkeeper
 
     def file(
         self, signed: bytes, holder: Holder, key: str | None = None
@@ -51,15 +57,17 @@ class DocumentDesk:
         """Store a signed document; return it and whether it is new.
 
         Raises:
-            Rejected: it is no document, its signature is not its sender's, or its name or the
-                Idempotency-Key is taken.
+            Rejected: it is no document, its signature is not its sender's, its session would
+                refuse it, or its name or the Idempotency-Key is taken.
             NotAllowed: the holder may not hand this in.
             OtherContent: this revision is stored with another content; this one is evidence now.
             StoreAway: nothing was stored, or all.
         """
         document, content = self._checked(signed, holder)
+        at_ms = self._clock.now_ms()
+        self._need_admissible(document, content, at_ms)
         named = IdempotencyKey(holder.token_id, key) if key else None
-        (outcome,) = self._store.commit_documents([document], self._clock.now_ms(), named)
+        (outcome,) = self._store.commit_documents([document], at_ms, named)
         _note(document, content, outcome)
         if outcome is Outcome.CONFLICT:
             raise OtherContent(
@@ -101,6 +109,18 @@ class DocumentDesk:
             filed.append(Filed(document.document_hash, outcome, reason))
         waiting = iter(filed)
         return [next(waiting) if each is None else each for each in told]
+
+    def _need_admissible(self, document: CheckedDocument, content: Document, at_ms: int) -> None:
+        """Refuse what its session would refuse; what is stored already stays stored."""
+        query = DocumentQuery(hashes=(document.document_hash,), limit=1, conflicts=True)
+        if self._store.documents(query):
+            return
+        try:
+            self._doorkeeper.check(content, at_ms)
+        except Rejected as error:
+            told = {"reason": error.reason, "where": error.where}
+            log.warning("central.document_refused", extra=_about(document) | told)
+            raise
 
     def _checked(
         self, signed: bytes, holder: Holder, only: str | None = None
@@ -144,11 +164,15 @@ def _need_imported(content: Document) -> None:
                 )
 
 
-def _note(document: CheckedDocument, content: Document, outcome: Outcome) -> None:
-    about = {
+def _about(document: CheckedDocument) -> dict[str, object]:
+    return {
         "ii": document.ii, "mrid": document.mrid, "revision": document.revision,
         "sender": document.sender, "hash": document.document_hash.hex(),
     }  # fmt: skip
+
+
+def _note(document: CheckedDocument, content: Document, outcome: Outcome) -> None:
+    about = _about(document)
     if outcome is Outcome.STORED:
         log.info("central.document_stored", extra=about)
         if isinstance(content, CongestionAlert) and content.violations:

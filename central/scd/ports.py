@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from central.documents.header import Document
 from central.scd.documents import (
     CheckedDocument,
     DocumentQuery,
@@ -233,6 +234,23 @@ class DocumentStore(Protocol):
 
     def note_delivered(self, name: str, arrival: int) -> None:
         """Note, durably, how far a named delivery has come."""
+        ...
+
+
+class Doorkeeper(Protocol):
+    """Never stricter than the session: what it refuses, a gate that closed now would refuse too.
+
+    It keeps nothing and changes nothing: whoever was refused may come again, with the same
+    document. What it lets in may still be refused when the gate closes.
+    """
+
+    def check(self, document: Document, at_ms: int) -> None:
+        """Check a market document that arrives at an instant [ms since 1970, UTC].
+
+        Raises:
+            Rejected: its session would refuse it, for the reason told.
+            StoreAway: what is there beside it cannot be read.
+        """
         ...
 
 

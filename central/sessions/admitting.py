@@ -1,6 +1,6 @@
 """What a session admits: documents as the store stamped them, held to registry and programmes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from central.documents.baseline import Baseline
 from central.documents.customers import CustomerList
@@ -12,13 +12,18 @@ from central.dso.grid.model import Grid
 from central.market.admission import Admission, Arrived, Contract, MarketDay
 from central.market.book import reference
 from central.market.gates import Gates
+from central.market.portfolios import standing
 from central.market.rules import Rules
-from central.scd.documents import DocumentQuery
+from central.scd.documents import DocumentQuery, StoredDocument
 from central.scd.ports import DocumentStore
+from central.scd.sessions import SessionRow
 from central.sessions.desk import Parties
+from central.sessions.shelf import LATEST_MS
 from ledger.facts.interval import Interval
 
 _PAGE = 1_000
+_TAKES_THE_BOOK = frozenset({"DA-6b", "RT-3c"})
+"""The row of each market with which a session first takes what was handed in."""
 
 
 def market_day(
@@ -30,7 +35,7 @@ def market_day(
         grid: the operator's registry: where PODs are, and their contracts.
         gates: of the session.
         rules: of the market.
-        lists: of customers (I-02), one an aggregator.
+        lists: of customers (I-02), every revision, in the order of their stamps.
         parties: who may ask.
     """
     return MarketDay(
@@ -41,7 +46,7 @@ def market_day(
             for each in grid.connections
         },
         zones=zones_of(grid),
-        portfolios={each.sender: each for each in lists},
+        portfolios=standing(lists).portfolios,
         buyers={parties.dso: Buyer.DSO, parties.tso: Buyer.TSO},
     )
 
@@ -67,23 +72,57 @@ def tan_phi_of(grid: Grid) -> dict[str, float]:
     }
 
 
-def arrived(store: DocumentStore, session: str, interval: Interval) -> list[Arrived]:
-    """Return programmes, offers and requests that were handed in for a session.
+def arrived(
+    store: DocumentStore, session: str, interval: Interval, by_ms: int = LATEST_MS
+) -> list[Arrived]:
+    """Return programmes, offers and requests that were handed in for a session by an instant.
 
     Raises:
         StoreAway: they cannot be read.
     """
     found: list[Arrived] = []
+    for stored in _each(store, (Baseline.ii, FlexOffer.ii, FlexRequest.ii), interval):
+        document, _ = opened(stored.signed)
+        is_of_it = isinstance(document, Baseline) or getattr(document, "session", None) == session
+        if is_of_it and stored.arrived_ms <= by_ms:
+            found.append(Arrived(document, stored.arrived_ms))
+    return found
+
+
+def lists_of(
+    store: DocumentStore, interval: Interval, before_ms: int = LATEST_MS
+) -> list[CustomerList]:
+    """Return the lists of customers (I-02) that touch an interval, in order of arrival.
+
+    Every revision: which of them count, `central.market.portfolios.standing` tells.
+
+    Raises:
+        StoreAway: they cannot be read.
+    """
+    found = (
+        opened(stored.signed)[0]
+        for stored in _each(store, (CustomerList.ii,), interval)
+        if stored.arrived_ms < before_ms
+    )
+    return [each for each in found if isinstance(each, CustomerList)]
+
+
+def taken_ms(rows: Iterable[SessionRow]) -> int | None:
+    """Return when a session took its book [ms since 1970, UTC]; None if it has not yet.
+
+    What is stamped later is not for it any more, though its gate may close later still.
+    """
+    ended = [row.ended_ms for row in rows if row.row in _TAKES_THE_BOOK and row.has_ended]
+    return min(ended, default=None)
+
+
+def _each(store: DocumentStore, kinds: tuple[str, ...], span: Interval) -> Iterator[StoredDocument]:
     since = 0
-    kinds = (Baseline.ii, FlexOffer.ii, FlexRequest.ii)
     while True:
-        page = store.documents(DocumentQuery(ii=kinds, span=interval, since=since, limit=_PAGE))
-        for stored in page:
-            document, _ = opened(stored.signed)
-            if isinstance(document, Baseline) or getattr(document, "session", None) == session:
-                found.append(Arrived(document, stored.arrived_ms))
+        page = store.documents(DocumentQuery(ii=kinds, span=span, since=since, limit=_PAGE))
+        yield from page
         if len(page) < _PAGE:
-            return found
+            return
         since = page[-1].arrival
 
 

@@ -13,7 +13,7 @@
 A session that was killed goes on where it was: start it again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, partial
@@ -33,9 +33,10 @@ from central.documents.substation import SubstationProfile
 from central.dso.forecast.history import History
 from central.market import gates
 from central.market.gates import Gates
+from central.market.portfolios import standing
 from central.scd.documents_entries import SealReason
-from central.scd.sessions import RowState
-from central.sessions.admitting import refused_offers
+from central.scd.sessions import RowState, SessionRow
+from central.sessions.admitting import lists_of, refused_offers
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor, Seat, history_of, measures_of
@@ -121,12 +122,15 @@ def _kept_gates(floor: Floor, wanted: Gates) -> Gates:
     """Return the gates that a session began with: they do not move when it is gone on with."""
     session = floor.begun(wanted.session)
     session.row(GATE, lambda: Ended(told=str(wanted.closes_ms)))
-    (closes_ms,) = (int(row.told) for row in session.rows if row.row == GATE)
-    return (
-        wanted
-        if closes_ms == wanted.closes_ms
-        else gates_of(day_of(wanted.interval.start_ms), closes_ms)
-    )
+    return kept_gates(wanted, session.rows)
+
+
+def kept_gates(wanted: Gates, rows: Iterable[SessionRow]) -> Gates:
+    """Return the gates that a session keeps if it has begun, the wanted ones if it has not."""
+    for row in rows:
+        if row.row == GATE and row.has_ended and int(row.told) != wanted.closes_ms:
+            return gates_of(day_of(wanted.interval.start_ms), int(row.told))
+    return wanted
 
 
 @dataclass
@@ -140,15 +144,22 @@ class _Day(MarketRows):
 
     def customer_lists(self) -> Ended:
         """Share the lists of the aggregators that are played here; take those of the others."""
-        there = newest(self.floor.documents, CustomerList, self.interval)
+        came = lists_of(self.floor.documents, self.interval, self.gates.closes_ms)
+        there = standing(came).portfolios
         made = []
         for seat in self.floor.seats:
             party = seat.portfolio.aggregator
             to = self.session.envelopes("DA-1a", party)
-            if not any(each.sender == party for each in there):
+            if party not in there:
                 made.append(seat.customer_list(to("scd"), self.interval))
-        count = sum(len(each.customers) for each in (*made, *there))
-        return Ended(made, there, told=f"{count} customers of {len(made) + len(there)} aggregators")
+        found = standing([*came, *made])
+        lists = sorted(found.portfolios.values(), key=lambda one: one.mrid)
+        count = sum(len(each.customers) for each in lists)
+        told = f"{count} customers of {len(lists)} aggregators"
+        if found.refused:
+            told += f"; {len(found.refused)} lists refused: {min(map(str, found.refused.values()))}"
+        new = [each for each in made if each in lists]
+        return Ended(new, [each for each in lists if each not in new], told=told)
 
     def active_pods(self, lists: Sequence[CustomerList]) -> Ended:
         """Tell which PODs on the DSO's grid take part."""

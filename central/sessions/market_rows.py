@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from central.documents.configuration import GridConfiguration
-from central.documents.customers import CustomerList
 from central.documents.header import Buyer, Horizon
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
@@ -15,13 +14,20 @@ from central.market.admission import Admission, Arrived, admit
 from central.market.book import Book, reference
 from central.market.gates import Gates
 from central.scd.sessions import RowState
-from central.sessions.admitting import arrived, market_day, refused_offers, tan_phi_of
+from central.sessions.admitting import (
+    arrived,
+    lists_of,
+    market_day,
+    refused_offers,
+    taken_ms,
+    tan_phi_of,
+)
 from central.sessions.auction import Auction
 from central.sessions.desk import Parties
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor
-from central.sessions.shelf import newest
+from central.sessions.shelf import LATEST_MS
 from central.tso.simulator import Asking, need, requests
 from central.tso.simulator import Need as TsoNeed
 from central.tso.transmission import Transmission
@@ -106,16 +112,18 @@ class MarketRows:
 
     @cached_property
     def given(self) -> list[Arrived]:
-        """Return what was handed in for the session."""
-        return arrived(self.floor.documents, self.name, self.interval)
+        """Return what was handed in for the session; after a kill the same as before it."""
+        by_ms = taken_ms(self.session.rows)
+        documents, by_ms = self.floor.documents, LATEST_MS if by_ms is None else by_ms
+        return arrived(documents, self.name, self.interval, by_ms)
 
     @cached_property
     def admission(self) -> Admission:
         """Return what is admitted of it."""
-        lists = newest(self.floor.documents, CustomerList, self.interval)
-        day = market_day(
-            self.floor.desk.grid, self.gates, self.floor.rules, lists, self.parties
-        )  # fmt: skip
+        floor, by_ms = self.floor, taken_ms(self.session.rows)
+        before_ms = self.gates.closes_ms if by_ms is None else min(self.gates.closes_ms, by_ms + 1)
+        lists = lists_of(floor.documents, self.interval, before_ms)
+        day = market_day(floor.desk.grid, self.gates, floor.rules, lists, self.parties)
         return admit(day, self.given)
 
     def acquire_requests(self, buyer: Buyer) -> Ended:

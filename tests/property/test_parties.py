@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -10,17 +11,32 @@ from hypothesis import strategies as st
 
 from central.brp.programme import programmes
 from central.calendar import day_interval, quarter_count
-from central.documents.header import Direction, Envelope
+from central.documents.header import Buyer, Direction, Envelope
 from central.documents.measures import MeasuredQuarter, Origin, QuarterMeasures
 from central.documents.offer import FlexOffer, OfferedQuarter, PriceStep
+from central.documents.request import FlexRequest
 from central.documents.substation import TransformerQuarter
-from central.market.admission import Arrived, admit
+from central.market.admission import Arrived, MarketDay, admit, check_arriving
+from central.market.book import reference
 from central.market.gates import RealTimePace, day_ahead, real_time
+from central.market.portfolios import standing
 from central.tso.simulator import need
 from central.tso.transmission import Transmission
+from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 from ledger.facts.pod import Pod
-from tests.admissions import CONTRACT, GATES, PODS, SECOND, market_day, offered, programme
+from tests.admissions import (
+    CONTRACT,
+    GATES,
+    ON_TIME_MS,
+    PODS,
+    SECOND,
+    listed,
+    market_day,
+    offered,
+    programme,
+    requested,
+)
 from tests.documents import AGGREGATOR, BRP, PROFILE, T0, uuid
 
 DAYS = st.dates(date(2026, 1, 2), date(2028, 12, 30)) | st.sampled_from(
@@ -84,6 +100,78 @@ def test_nothing_is_admitted_above_contract_or_room_in_whatever_order(
     assert {ref: str(error) for ref, error in again.refused.items()} == {
         ref: str(error) for ref, error in admission.refused.items()
     }
+
+
+BROUGHT_LATER = {"no_baseline", "not_in_portfolio", "linked_offer_missing", "superseded"}
+
+
+@settings(deadline=None)
+@given(
+    arrived=arrivals(),
+    asked=st.lists(st.sampled_from([
+        {}, {"buyer": Buyer.TSO}, {"nodes": ("node 9", "node 13")}, {"session": "x"},
+    ]), max_size=2),
+    listing=st.sets(st.sampled_from([AGGREGATOR, SECOND])),
+)  # fmt: skip
+def test_what_is_refused_as_it_arrives_a_gate_that_closed_then_would_refuse_as_well(
+    arrived: list[Arrived], asked: list[dict[str, Any]], listing: set[str]
+) -> None:
+    known = market_day()
+    lists = {party: known.portfolios[party] for party in listing}
+    day = replace(known, baselines={}, portfolios=lists)
+    asking = [
+        Arrived(requested(mrid=uuid(90 + place), **other), ON_TIME_MS)
+        for place, other in enumerate(asked)
+    ]
+    there: list[Arrived] = []
+    for one in sorted([*arrived, *asking], key=lambda each: each.at_ms):
+        gate = admit(day, [*there, one]).refused.get(reference(one.document))
+        error = refusal(day, one, there)
+        if error is not None:
+            assert gate is not None, f"stricter than the gate: {error}"
+            assert (gate.reason, gate.where) == (error.reason, error.where)
+            continue
+        assert gate is None or gate.reason in BROUGHT_LATER
+        if isinstance(one.document, FlexOffer | FlexRequest):
+            assert gate is None or gate.reason != "not_in_portfolio", "one's own list is known"
+        there.append(one)
+
+
+def refusal(day: MarketDay, one: Arrived, there: list[Arrived]) -> Rejected | None:
+    try:
+        check_arriving(day, one.document, one.at_ms, there)
+    except Rejected as error:
+        return error
+    return None
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_no_pod_is_two_aggregators_at_a_time_however_lists_come(data: st.DataObject) -> None:
+    parties, hours = (AGGREGATOR, SECOND, "aggregator-3"), range(5)
+    lists = []
+    for number in range(data.draw(st.integers(1, 8))):
+        consents = {
+            pod: sorted(data.draw(st.sets(st.sampled_from(hours), min_size=2, max_size=2)))
+            for pod in data.draw(st.sets(st.sampled_from(PODS), max_size=3))
+        }
+        one = listed(data.draw(st.sampled_from(parties)), *sorted(consents))
+        lists.append(replace(
+            one, mrid=uuid(700 + parties.index(one.sender)), revision=number + 1,
+            customers=tuple(
+                replace(each, consent_start_ms=T0 + start * QUARTER_MS,
+                        consent_end_ms=T0 + end * QUARTER_MS)
+                for each in one.customers for start, end in [consents[each.pod]]
+            ),
+        ))  # fmt: skip
+    found = standing(lists)
+    owners: dict[tuple[str, int], str] = {}
+    for party, each in found.portfolios.items():
+        for customer in each.customers:
+            for ms in range(customer.consent_start_ms, customer.consent_end_ms, QUARTER_MS):
+                assert owners.setdefault((customer.pod.code, ms), party) == party
+    last = {each.sender: each for each in lists if reference(each) not in found.refused}
+    assert found.portfolios == last
 
 
 @given(day=DAYS, every_s=st.sampled_from([900, 3_600]))

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from central.calendar import day_interval, gate_ms, quarter_count
-from central.market.gates import DayAheadHours, RealTimePace, day_ahead, real_time
+from central.market.gates import DayAheadHours, RealTimePace, day_ahead, named, real_time
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS
 
@@ -80,3 +80,20 @@ def test_a_pace_that_does_not_fit_is_refused(times_s: dict[str, int]) -> None:
     with pytest.raises(Rejected) as caught:
         RealTimePace(**times_s)
     assert caught.value.reason == "bad_gates"
+
+
+@pytest.mark.parametrize("day", [SPRING, USUAL, AUTUMN])
+def test_a_session_is_found_by_its_name(day: date) -> None:
+    for gates in [day_ahead(day), *real_time(day)]:
+        assert named(gates.session) == gates
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "day-ahead", "day-ahead 2026-02-30", "day-ahead 20261025", "real-time 2026-10-25T00:05Z",
+     "real-time 2026-10-25", "Day-ahead 2026-10-25", "day-ahead 2026-10-25 "],
+)  # fmt: skip
+def test_what_is_no_session_is_refused_by_name(name: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        named(name)
+    assert (caught.value.reason, caught.value.where) == ("unknown_session", "$.session")

@@ -15,6 +15,7 @@ from ledger.errors import Rejected
 from ledger.signing import SigningKey
 from tests.documents import DSO, MEASUREMENTS, POD, REQUEST, SENSORS
 from tests.fakes.scd_documents import FakeDocuments
+from tests.fakes.scd_doorkeeper import FakeDoorkeeper
 from tests.fakes.scd_evidence import Failure
 from tests.scd import HandClock
 
@@ -23,8 +24,9 @@ HOLDER = Holder(token_id="t", role=Role.DSO, party=DSO)
 SENSOR = Holder(token_id="s", role=Role.FIELD_SENSOR, party=SENSORS)
 
 
-def desk(store: FakeDocuments) -> DocumentDesk:
-    return DocumentDesk(store, {DSO: KEY.public, SENSORS: KEY.public}, HandClock())
+def desk(store: FakeDocuments, doorkeeper: FakeDoorkeeper | None = None) -> DocumentDesk:
+    keys = {DSO: KEY.public, SENSORS: KEY.public}
+    return DocumentDesk(store, keys, HandClock(), doorkeeper or FakeDoorkeeper())
 
 
 @pytest.mark.parametrize("failure", Failure)
@@ -56,6 +58,30 @@ def test_two_contents_are_told_from_one_another() -> None:
     with pytest.raises(OtherContent) as caught:
         made.file(sign(replace(REQUEST, reliability_permille=1), KEY), HOLDER)
     assert caught.value.reason == "other_content"
+
+
+def test_what_a_session_would_refuse_leaves_a_line_and_nothing_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, door = FakeDocuments(), FakeDoorkeeper(Rejected("x", where="$", reason="gate_closed"))
+    with pytest.raises(Rejected) as caught:
+        desk(store, door).file(sign(REQUEST, KEY), HOLDER, "k")
+    assert caught.value.reason == "gate_closed"
+    assert not store.documents(DocumentQuery(conflicts=True))
+    (line,) = caplog.records
+    assert line.message == "central.document_refused"
+    told = {key: getattr(line, key) for key in ("reason", "where", "ii", "mrid", "sender")}
+    assert told == {
+        "reason": "gate_closed", "where": "$", "ii": "I-06", "mrid": REQUEST.mrid, "sender": DSO,
+    }  # fmt: skip
+    assert door.seen == [(REQUEST, HandClock().at_ms)]
+
+
+def test_what_is_stored_is_told_again_though_the_gate_has_closed_since() -> None:
+    store = FakeDocuments()
+    desk(store).file(sign(REQUEST, KEY), HOLDER)
+    door = FakeDoorkeeper(Rejected("x", reason="gate_closed"))
+    assert desk(store, door).file(sign(REQUEST, KEY), HOLDER)[1] is Outcome.DUPLICATE
 
 
 def test_a_signature_in_another_context_is_none() -> None:

@@ -7,8 +7,10 @@ from typing import TypeVar
 
 import pytest
 
-from central.documents.encoding import opened, to_json
+from central.documents.customers import CustomerList
+from central.documents.encoding import document_hash, encode, opened, to_json
 from central.documents.header import Buyer, Document
+from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome, Stage
 from central.documents.plan import DerPlan
 from central.documents.validation import TechnicalValidation, Verdict
@@ -17,14 +19,14 @@ from central.errors import StoreAway
 from central.scd.documents import DocumentQuery
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState, SessionRow
-from central.sessions.day_ahead import day_ahead
+from central.sessions.day_ahead import _Day, day_ahead, gates_of
 from central.sessions.durable import DurableSession, SessionStopped
 from central.sessions.states import SessionState, state_of
 from ledger.errors import Rejected
 from ledger.facts.interval import Interval
 from tests.desks import DAY
 from tests.fakes.scd_evidence import Failure
-from tests.floors import AGGREGATORS, Scene, availabilities
+from tests.floors import AGGREGATORS, Scene, availabilities, seat
 
 NAME = f"day-ahead {DAY.isoformat()}"
 ROWS = [
@@ -203,6 +205,34 @@ def test_a_calm_grid_asks_for_nothing() -> None:
     scene.file(availabilities(scene.seats))
     day_ahead(scene.floor(), DAY)
     assert state(scene) is SessionState.NOTHING_ASKED
+
+
+def test_a_pod_that_two_aggregators_list_is_offered_by_the_first_alone() -> None:
+    seats = [seat(party, 0, 4) for party in AGGREGATORS]
+    scene = Scene(peak_share=0.5, seats=seats)
+    scene.file(availabilities(seats[:1]))
+    day_ahead(scene.floor(), DAY)
+    rows = {row.row: row for row in scene.sessions.rows(NAME)}
+    told = rows["DA-1a"].told
+    assert "of 1 aggregators; 1 lists refused: $.customers[0].pod: " in told
+    assert {each.sender for each in documents(scene, CustomerList)} == {AGGREGATORS[0]}
+    offers = {document_hash(encode(each)): each for each in documents(scene, FlexOffer)}
+    assert {offers[each].sender for each in rows["DA-6b"].documents} == {AGGREGATORS[0]}
+
+
+def test_what_comes_after_the_book_was_taken_changes_nothing_when_a_session_goes_on() -> None:
+    scene = Scene(peak_share=0.5)
+    scene.file(availabilities(scene.seats))
+    with _Dying(scene, ROWS.index("DA-10a"), Failure.LOST), pytest.raises(StoreAway):
+        day_ahead(scene.floor(), DAY)
+    taken = {row.row: row.documents for row in scene.sessions.rows(NAME)}["DA-6b"]
+    (first, *_) = documents(scene, FlexOffer)
+    scene.clock.at_ms += 1_000
+    dropped = [each for each in documents(scene, CustomerList) if each.sender == first.sender]
+    scene.file([replace(first, revision=2, expires_ms=first.expires_ms - 1)])
+    scene.file([replace(each, revision=2, customers=()) for each in dropped])
+    made = _Day(scene.floor(), gates_of(DAY), DAY)
+    assert {document_hash(encode(each)) for each in made.admission.offers} == set(taken)
 
 
 def test_a_missing_forecast_ends_in_a_named_state_and_goes_on_when_it_is_there() -> None:
