@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -10,25 +9,16 @@ from pathlib import Path
 
 from central.calendar import ROME, day_of
 from central.config import CentralConfig
-from central.documents.baseline import Baseline
-from central.documents.customers import CustomerList
 from central.documents.encoding import opened as opened_document
 from central.documents.encoding import to_json
-from central.documents.offer import FlexOffer
 from central.documents.outcome import Award, MarketOutcome, Stage
-from central.documents.request import FlexRequest
-from central.market.admission import Arrived, admit
-from central.market.book import reference
-from central.market.gates import Gates
 from central.scd.documents import DocumentQuery
 from central.scd.documents_entries import SealReason
 from central.scd.documents_proofs import DocumentProver
 from central.scd.sessions import SessionRow
 from central.scd.sessions_store import SqliteSessions
 from central.service import Central, opened
-from central.sessions.admitting import market_day, nodes_of, refused_offers, tan_phi_of, zones_of
 from central.sessions.day_ahead import day_ahead, gates_of
-from central.sessions.desk import Parties
 from central.sessions.durable import DurableSession
 from central.sessions.exporting import Exporter, read_export
 from central.sessions.field import field_measurements
@@ -45,7 +35,7 @@ from central.sessions.opening import (
 from central.sessions.real_time import real_time
 from central.sessions.scada import setting_of
 from central.sessions.states import MEANING, SessionState, is_tso_silent, state_of
-from central.sessions.verifying import Registry, recompute
+from central.sessions.verifying import verified
 from ledger.command import Exit, show, subcommand
 from ledger.configuration import load
 from ledger.errors import Rejected
@@ -181,30 +171,13 @@ def _export(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     config = load(CentralConfig, arguments.config, program="central").value
     export = read_export(arguments.folder, Trust.load(arguments.trust))
-    grid, rules = grid_of(config.dso), rules_of(config.market)
-    given = [Arrived(each.document, each.arrived_ms) for each in export.documents]
-    gates = _gates_told(export.session, given)
-    lists = [
-        each.document
-        for each in export.documents
-        if isinstance(each.document, CustomerList) and each.arrived_ms < gates.closes_ms
-    ]
-    day = market_day(grid, gates, rules, lists, Parties())
-    admission = admit(day, _of_session(given, export.session))
-    refused = refused_offers(admission, given)
-    documents = [
-        each.document
-        for each in export.documents
-        if not isinstance(each.document, FlexRequest)
-        or reference(each.document) not in admission.refused
-    ]
-    registry = Registry(nodes_of(grid), zones_of(grid), tan_phi_of(grid))
-    found = recompute(export.session, documents, registry, rules, refused)
+    found = verified(export, grid_of(config.dso), rules_of(config.market))
     wanting = found.wanting or ("" if export.open is None else f"not proved: {export.open}")
     if arguments.json:
         show({
-            "session": export.session, "documents": len(given), "rounds": found.rounds,
-            "outcomes": found.outcomes, "difference": found.difference, "wanting": wanting,
+            "session": export.session, "documents": len(export.documents),
+            "rounds": found.rounds, "outcomes": found.outcomes,
+            "difference": found.difference, "wanting": wanting,
         }, "market-verified")  # fmt: skip
     elif found.difference:
         print(f"DIFFERENT: {found.difference}")
@@ -214,34 +187,6 @@ def _verify(arguments: argparse.Namespace) -> int:
     if found.difference:
         return Exit.FALSE
     return Exit.UNKNOWN if wanting else Exit.OK
-
-
-def _gates_told(session: str, given: Sequence[Arrived]) -> Gates:
-    """Return the gates of a day-ahead session as its offers tell them."""
-    kind, _, day = session.partition(" ")
-    if kind != "day-ahead":
-        raise Rejected(
-            "only day-ahead sessions are recomputed so far", where=session,
-            remedy="verify the day its offers come from", reason="not_day_ahead",
-        )  # fmt: skip
-    told = Counter(
-        each.document.gate_closure_ms
-        for each in _of_session(given, session)
-        if isinstance(each.document, FlexOffer)
-    )
-    usual = gates_of(date.fromisoformat(day))
-    closes_ms = told.most_common(1)[0][0] if told else usual.closes_ms
-    return usual if closes_ms == usual.closes_ms else gates_of(date.fromisoformat(day), closes_ms)
-
-
-def _of_session(given: Sequence[Arrived], session: str) -> list[Arrived]:
-    """Return what is checked at the gate: programmes, offers and requests."""
-    return [
-        each
-        for each in given
-        if isinstance(each.document, Baseline)
-        or (isinstance(each.document, FlexOffer | FlexRequest) and each.document.session == session)
-    ]
 
 
 def _own_trust(config: CentralConfig, central: Central) -> str:

@@ -22,6 +22,8 @@ from central.sessions.shelf import LATEST_MS
 from ledger.facts.interval import Interval
 
 _PAGE = 1_000
+NOT_ADMITTED = "not admitted, "
+"""How the reason begins that an outcome tells of an offer that was not admitted."""
 _TAKES_THE_BOOK = frozenset({"DA-6b", "RT-3c"})
 """The row of each market with which a session first takes what was handed in."""
 
@@ -130,7 +132,7 @@ def refused_offers(admission: Admission, given: Sequence[Arrived]) -> Mapping[Re
     """Return the offers that are not admitted, and why, in words."""
     offers = {reference(each.document) for each in given if isinstance(each.document, FlexOffer)}
     return {
-        named: f"not admitted, {error.reason}: {error.what}"
+        named: f"{NOT_ADMITTED}{error.reason}: {error.what}"
         for named, error in admission.refused.items()
         if named in offers
     }

@@ -5,8 +5,10 @@ FOLDER/manifest.json                    session, checkpoint, rows, and every fil
 FOLDER/documents/000017-I-05-….bundle   one document bundle each, numbered by the market log
 ```
 
-Every revision is there, since who clears again must find the one that stood at the gate. What is
-read back rests on the bundles alone; the manifest says nothing that is believed without them.
+Every revision is there, since who clears again must find the one that stood at the gate. With a
+session of real time go the outcomes of its hours so far, and the offers of the days that they left
+over. What is read back rests on the bundles alone; the manifest says nothing that is believed
+without them.
 """
 
 import json
@@ -17,10 +19,13 @@ from typing import Any
 
 from central.documents.encoding import decode, document_hash
 from central.documents.header import Document
+from central.documents.offer import FlexOffer
+from central.documents.outcome import MarketOutcome
 from central.scd.documents import DocumentQuery, StoredDocument, checked
 from central.scd.documents_proofs import DocumentProver, Ground
 from central.scd.ports import DocumentStore, SessionStore
 from central.scd.sessions import SessionRow
+from central.sessions.leftovers import days_of
 from ledger.codec import decode_document_entry
 from ledger.codec.nesting import need_shallow
 from ledger.documents import Logging, decode_document_bundle, verify_document
@@ -113,9 +118,19 @@ class Exporter:
     ) -> Iterator[StoredDocument]:
         """Yield what belongs to a session, each document once."""
         filed = {digest for row in rows for digest in row.documents}
-        for stored in self._each(span):
-            is_part = stored.ii in OF_THE_SPAN or stored.document_hash in filed
-            if is_part or getattr(checked(stored.signed)[1], "session", None) == session:
+        known = [(each, checked(each.signed)[1]) for each in self._each(days_of(span))]
+        cleared = {
+            document.session for stored, document in known
+            if isinstance(document, MarketOutcome) and stored.document_hash in filed
+        }  # fmt: skip
+        for stored, document in known:
+            named = getattr(document, "session", None)
+            if (
+                (stored.ii in OF_THE_SPAN and stored.validity.overlaps(span))
+                or stored.document_hash in filed
+                or named == session
+                or (stored.ii == FlexOffer.ii and named in cleared)
+            ):
                 yield stored
 
     def _each(self, span: Interval) -> Iterator[StoredDocument]:

@@ -19,8 +19,8 @@ from central.calendar import day_of
 from central.documents.configuration import GridConfiguration
 from central.documents.header import Buyer, Horizon
 from central.documents.measurement import FieldMeasurements
-from central.documents.offer import Acceptance, FlexOffer
-from central.documents.outcome import MarketOutcome, Stage
+from central.documents.offer import FlexOffer
+from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
 from central.documents.substation import SubstationProfile
 from central.dso.estimation.measuring import Metered
@@ -29,15 +29,20 @@ from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.telling.incoming import Heard, heard
 from central.market import gates
 from central.market.gates import Gates
-from central.market.rounds import leftover
 from central.scd.documents_entries import SealReason
+from central.scd.sessions import RowState
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor
+from central.sessions.leftovers import Left, days_of, earlier_outcomes, left_for
 from central.sessions.market_rows import MarketRows
-from central.sessions.shelf import newest
+from central.sessions.shelf import every
 from central.sessions.states import in_round
-from ledger.facts.interval import QUARTER_MS, Interval
+from ledger.errors import InvariantBroken
+from ledger.facts.interval import QUARTER_MS
+
+LEFT = "left over"
+"""The row that notes the outcomes of these hours so far, which say what is left of the offers."""
 
 
 def gates_of(now_ms: int) -> Gates:
@@ -89,7 +94,8 @@ def real_time(
     dso_requests = take(FlexRequest, "RT-8a", partial(made.acquire_requests, Buyer.DSO))
     seal(SealReason.GATE_CLOSURE, made.name)
 
-    auction = made.auction(made.left_over(), [*dso_requests, *tso_requests])
+    earlier = take(MarketOutcome, LEFT, made.earlier)
+    auction = made.auction(made.left_over(earlier).offers, [*dso_requests, *tso_requests])
     for number in auction.rounds():
         row(in_round("RT-9a", number), auction.serve_dso)
         row(in_round("RT-10a", number), auction.serve_tso)
@@ -131,7 +137,10 @@ class _Hours(MarketRows):
         )  # fmt: skip
 
     def _forecast(self) -> Forecast:
-        return self.floor.desk.forecast_hours(self.now_ms)
+        # At the instant at which a quarter-hour begins, its market has closed.
+        return self.floor.desk.forecast_hours(
+            max(self.now_ms, self.interval.start_ms - QUARTER_MS + 1)
+        )
 
     def acquire_data(self) -> Ended:
         """Forecast the next hours, and take what the field shows."""
@@ -146,25 +155,28 @@ class _Hours(MarketRows):
         liars = ", ".join(each.measurement.name for each in estimate.liars)
         return Ended(told=f"not believed: {liars}" if liars else "")
 
-    def left_over(self) -> list[FlexOffer]:
-        """Return the offers of these hours that nobody has taken yet."""
-        documents = self.floor.documents
-        offers = newest(documents, FlexOffer, self.interval)
-        finals = newest(
-            documents, MarketOutcome, self.interval,
-            where=lambda each: each.stage is Stage.FINAL
-            and each.receiver == self.parties.dso and each.session != self.name,
-        )  # fmt: skip
-        for final in finals:
-            offers = leftover(offers, final)
-        within = (_within(offer, self.interval) for offer in offers)
-        return [each for each in within if each and each.expires_ms > self.now_ms]
+    def earlier(self) -> Ended:
+        """Take the outcomes of these hours so far."""
+        known = every(self.floor.documents, MarketOutcome, self.interval)
+        outcomes = earlier_outcomes(known, self.name, self.interval, self.parties.dso)
+        left = self.left_over(outcomes)
+        told = f"{len(left.offers)} offers are left"
+        if left.unpublished:
+            told += f"; nothing is published of {', '.join(left.unpublished)}"
+        state = RowState.OK if left.offers else RowState.NOTHING
+        return Ended(taken=outcomes, state=state, told=told)
 
+    def left_over(self, earlier: Sequence[MarketOutcome]) -> Left:
+        """Return the offers of these hours that nobody has taken yet.
 
-def _within(offer: FlexOffer, interval: Interval) -> FlexOffer | None:
-    """Return what of an offer lies in an interval; of a block, all of it or nothing."""
-    quarters = tuple(
-        each for each in offer.quarters if interval.start_ms <= each.start_ms < interval.end_ms
-    )
-    is_cut = len(quarters) < len(offer.quarters) and offer.acceptance is Acceptance.BLOCK
-    return replace(offer, quarters=quarters) if quarters and not is_cut else None
+        Raises:
+            InvariantBroken: an outcome names an offer that is not there.
+        """
+        offers = every(self.floor.documents, FlexOffer, days_of(self.interval))
+        left = left_for(self.interval, earlier, offers)
+        if left.missing:
+            raise InvariantBroken(
+                left.wanting, where=self.name,
+                remedy="restore the evidence database from its backup",
+            )  # fmt: skip
+        return left

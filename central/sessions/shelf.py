@@ -47,6 +47,18 @@ def newest(
     return sorted(filter(where, found), key=lambda one: one.mrid)
 
 
+def every(store: DocumentStore, kind: type[Kind], span: Interval) -> Iterator[Kind]:
+    """Yield all revisions of a kind that speak of an interval, in order of arrival.
+
+    Raises:
+        StoreAway: they cannot be read.
+    """
+    for stored in _pages(store, kind, span):
+        document, _ = opened(stored.signed)
+        if isinstance(document, kind):
+            yield document
+
+
 def _pages(store: DocumentStore, kind: type[Kind], span: Interval) -> Iterator[StoredDocument]:
     since = 0
     while True:

@@ -5,27 +5,50 @@
  answer of the DSO ──► ceilings ──► clear again ──► list of round 2 == …? ──► final outcomes == …?
 ```
 
-Whoever has the documents, the grid's registry and the rules can do it; nobody has to be trusted.
+The book of a day is what was handed in and may be admitted; that of real time is what the days
+have left, by the outcomes that were published before. Whoever has the documents, the grid's
+registry and the rules can do it; nobody has to be trusted.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
+from central.calendar import day_of
+from central.documents.baseline import Baseline
+from central.documents.customers import CustomerList
 from central.documents.encoding import encode
-from central.documents.header import Document, Envelope, Reference
+from central.documents.header import Document, Envelope, Horizon, Reference
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome, Stage
 from central.documents.request import FlexRequest
 from central.documents.validation import TechnicalValidation
+from central.dso.grid.model import Grid
+from central.market.admission import Arrived, admit
 from central.market.book import Book, reference
 from central.market.clearing import Clearing
+from central.market.gates import Gates, named
 from central.market.outcome import market_outcome
 from central.market.rounds import ceilings_after, holds, next_clearing
 from central.market.rules import Rules
+from central.sessions import day_ahead, real_time
+from central.sessions.admitting import (
+    market_day,
+    nodes_of,
+    refused_offers,
+    tan_phi_of,
+    zones_of,
+)
 from central.sessions.auction import part_of
+from central.sessions.desk import Parties
+from central.sessions.exporting import Export
+from central.sessions.leftovers import Left, earlier_outcomes, left_for
+from ledger.facts.interval import QUARTER_MS
 
 Kind = TypeVar("Kind", bound=Document)
+
+_LATE = "gate_closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +77,69 @@ class Recomputed:
     wanting: str = ""
 
 
+def verified(export: Export, grid: Grid, rules: Rules) -> Recomputed:
+    """Return whether an exported session leads to the outcomes that it published.
+
+    Args:
+        export: read back; what of it is not proved is for the caller to tell.
+        grid: the operator's registry.
+        rules: by which the market cleared.
+
+    Raises:
+        Rejected: the session's name is none.
+    """
+    documents = [each.document for each in export.documents]
+    first = _first_list(documents, export.session)
+    # What came after the first list had no part in it, however early its gate would have let it.
+    before = export.documents[: documents.index(first) if first else None]
+    given = [
+        Arrived(each.document, each.arrived_ms)
+        for each in before
+        if isinstance(each.document, Baseline)
+        or (isinstance(each.document, FlexOffer | FlexRequest)
+            and each.document.session == export.session)
+    ]  # fmt: skip
+    gates = gates_told(export.session, [each.document for each in given])
+    lists = [
+        each.document
+        for each in before
+        if isinstance(each.document, CustomerList) and each.arrived_ms < gates.closes_ms
+    ]
+    admission = admit(market_day(grid, gates, rules, lists, Parties()), given)
+    told = {each.offer for each in first.not_taken} if first else set()
+    refused = {
+        each: why
+        for each, why in refused_offers(admission, given).items()
+        if each in told or admission.refused[each].reason != _LATE
+    }
+    out = admission.refused.keys() - refused
+    fit = [
+        each
+        for each in documents
+        if not isinstance(each, FlexOffer | FlexRequest) or reference(each) not in out
+    ]
+    registry = Registry(nodes_of(grid), zones_of(grid), tan_phi_of(grid))
+    return recompute(gates, fit, registry, rules, refused)
+
+
+def gates_told(session: str, given: Iterable[Document]) -> Gates:
+    """Return the gates of a session by its name; a day's may close when its offers say.
+
+    Raises:
+        Rejected: no session has such a name.
+    """
+    usual = named(session)
+    if usual.horizon is Horizon.REAL_TIME:
+        return real_time.gates_of(usual.own.start_ms - QUARTER_MS)
+    told = Counter(each.gate_closure_ms for each in given if isinstance(each, FlexOffer))
+    closes_ms = told.most_common(1)[0][0] if told else usual.closes_ms
+    if closes_ms == usual.closes_ms:
+        return usual
+    return day_ahead.gates_of(day_of(usual.interval.start_ms), closes_ms)
+
+
 def recompute(
-    session: str,
+    gates: Gates,
     documents: Sequence[Document],
     registry: Registry,
     rules: Rules,
@@ -64,23 +148,41 @@ def recompute(
     """Return whether documents of a session lead to the outcomes that were published.
 
     Args:
-        session: its name.
+        gates: of the session.
         documents: all of it, in the order in which they arrived.
         registry: where PODs are on the grid.
         rules: by which the market cleared.
         refused: offers that may not be admitted, and why, as the verifier finds it.
     """
-    lists = [
-        each for each in _of(MarketOutcome, documents, session) if each.stage is Stage.PRELIMINARY
-    ]
+    session = gates.session
+    lists = _lists(documents, session)
     if not lists:
         return Recomputed(0, 0, wanting="there is no preliminary list (I-08) of the session")
-    if unnamed := _unnamed(session, documents, lists[0]):
+    before = documents[: documents.index(lists[0])]
+    if unnamed := _unnamed(session, before, lists[0]):
         return Recomputed(0, 0, difference=f"offer {unnamed} came in time, and no list names it")
-    book = _book(session, documents, lists[0], registry, refused)
+    offers = [each for each in _of(FlexOffer, before, session) if reference(each) not in refused]
+    if gates.horizon is Horizon.REAL_TIME:
+        left = _left(gates, before, lists[0].receiver)
+        if left.wanting:
+            return Recomputed(0, 0, wanting=left.wanting)
+        offers = [*left.offers]
+    book = Book.of(
+        session, gates.horizon, gates.interval, offers=offers,
+        requests=_of(FlexRequest, before, session), nodes=registry.nodes, zones=registry.zones,
+        tan_phi=registry.tan_phi,
+    )  # fmt: skip
+    return _recleared(book, rules, lists, documents, refused)
+
+
+def _recleared(
+    book: Book, rules: Rules, lists: Sequence[MarketOutcome], documents: Sequence[Document],
+    refused: Mapping[Reference, str],
+) -> Recomputed:  # fmt: skip
+    """Clear round by round, under what the DSO answered, and compare each list."""
     answers = {
         (each.outcome.mrid, each.outcome.revision): each
-        for each in _of(TechnicalValidation, documents, session)
+        for each in _of(TechnicalValidation, documents, book.session)
     }
     clearing: Clearing | None = None
     ceilings: dict[tuple[str, int], int] = {}
@@ -99,7 +201,7 @@ def recompute(
         if number == len(lists) and answer is not None and not holds(answer):
             return Recomputed(number, 0, difference="the grid does not bear the last list")
     assert clearing is not None  # noqa: S101 -- there is a list
-    return _finals(session, documents, clearing, refused, len(lists))
+    return _finals(book.session, documents, clearing, refused, len(lists))
 
 
 def _finals(
@@ -119,25 +221,26 @@ def _finals(
     return Recomputed(rounds, len(finals))
 
 
-def _book(
-    session: str, documents: Sequence[Document], first: MarketOutcome,
-    registry: Registry, refused: Mapping[Reference, str],
-) -> Book:  # fmt: skip
-    """Return the book as it stood at the first list, without what was not admitted."""
-    before = documents[: documents.index(first)]
-    offers = [each for each in _of(FlexOffer, before, session) if reference(each) not in refused]
-    return Book.of(
-        session, first.horizon, first.validity, offers=offers,
-        requests=_of(FlexRequest, before, session), nodes=registry.nodes, zones=registry.zones,
-        tan_phi=registry.tan_phi,
-    )  # fmt: skip
+def _first_list(documents: Iterable[Document], session: str) -> MarketOutcome | None:
+    return next(iter(_lists(documents, session)), None)
 
 
-def _unnamed(session: str, documents: Sequence[Document], first: MarketOutcome) -> str:
+def _lists(documents: Iterable[Document], session: str) -> list[MarketOutcome]:
+    outcomes = _of(MarketOutcome, documents, session)
+    return [each for each in outcomes if each.stage is Stage.PRELIMINARY]
+
+
+def _left(gates: Gates, before: Sequence[Document], receiver: str) -> Left:
+    """Return what the days had left when the first list of a real-time session was made."""
+    outcomes = earlier_outcomes(before, gates.session, gates.interval, receiver)
+    offers = (each for each in before if isinstance(each, FlexOffer))
+    return left_for(gates.interval, outcomes, offers)
+
+
+def _unnamed(session: str, before: Iterable[Document], first: MarketOutcome) -> str:
     """Return an offer that was there and is neither taken, nor not taken, nor refused."""
     named = {each.offer.mrid for each in first.awards}
     named |= {each.offer.mrid for each in first.not_taken}
-    before = documents[: documents.index(first)]
     there = {each.mrid for each in _of(FlexOffer, before, session)}
     return min(there - named, default="")
 

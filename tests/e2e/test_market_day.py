@@ -1,6 +1,7 @@
 """A market day by the command line: a real database, keys in files, export, and a check of it."""
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from central.__main__ import main
-from central.calendar import gate_ms
+from central.calendar import day_start_ms, gate_ms
 from central.config import CentralConfig
 from central.documents.encoding import sign
 from central.scd.documents import checked
@@ -21,6 +22,7 @@ from tests.floors import AGGREGATORS, PARTIES, availabilities, seat
 from tests.importing import write_history, write_weather
 
 RATE = 1.001
+EVENING_S = 18 * 3_600 + 1_860
 NAME = f"day-ahead {DAY.isoformat()}"
 Told = pytest.CaptureFixture[str]
 
@@ -40,13 +42,11 @@ class Room:
             public[party] = key.public.encode().hex()
         log_key = SigningKey.generate("EdDSA")
         log_key.save(self.folder / "log.key")
-        now_ms, then_ms = time.time_ns() // 1_000_000, gate_ms(DAY) - 1_200_000
         lines = [
             'origin = "test/rome"',
             f'log_key = "{SigningKey.generate("EdDSA").public.encode().hex()}"',
             "[clock]",
-            f"origin_ms = {round((RATE * now_ms - then_ms) / (RATE - 1))}",
-            f"rate = {RATE}",
+            *clock_at(gate_ms(DAY) - 1_200_000),
             "[store]",
             'evidence = "evidence.db"',
             'series = "series"',
@@ -67,6 +67,12 @@ class Room:
         write_weather(self.folder / "weather.csv", demo_town().weather)
         for place, party in enumerate(AGGREGATORS):
             (self.folder / f"{party}.json").write_text(json.dumps(customers(party, place)))
+
+    def set_clock(self, then_ms: int) -> None:
+        """Let it be another time from now on."""
+        text = self.config.read_text()
+        origin, rate = clock_at(then_ms)
+        self.config.write_text(re.sub(r"origin_ms = .*\nrate = .*", f"{origin}\n{rate}", text))
 
     @property
     def config(self) -> Path:
@@ -89,6 +95,12 @@ class Room:
         with opened(config) as central:
             signed = [checked(sign(each, keys["owners"]))[0] for each in availabilities(seats)]
             central.documents.commit_documents(signed, central.clock.now_ms())
+
+
+def clock_at(then_ms: int) -> tuple[str, str]:
+    """Return the lines of a clock that shows an instant now, and goes nearly as usual."""
+    now_ms = time.time_ns() // 1_000_000
+    return f"origin_ms = {round((RATE * now_ms - then_ms) / (RATE - 1))}", f"rate = {RATE}"
 
 
 def customers(party: str, place: int) -> dict[str, Any]:
@@ -143,6 +155,21 @@ def test_a_day_is_traded_told_exported_and_found_the_same(tmp_path: Path, capsys
     status, verified = room.run(capsys, "market", "verify", export, "--trust", trust)
     assert (status, verified["difference"], verified["wanting"]) == (0, "", "")
     assert verified["outcomes"] == 4
+
+    room.set_clock(day_start_ms(DAY) + EVENING_S * 1_000)
+    status, told = room.run(capsys, "market", "run", "--hours")
+    assert (status, told["state"]) == (0, "published")
+    hours, hours_trust = str(tmp_path / "hours"), str(tmp_path / "hours.toml")
+    status, _ = room.run(
+        capsys, "market", "export", told["session"], "--to", hours, "--trust-to", hours_trust
+    )
+    assert status == 0
+    status, verified = room.run(capsys, "market", "verify", hours, "--trust", hours_trust)
+    assert (status, verified["difference"], verified["wanting"]) == (0, "", "")
+    assert verified["outcomes"] == 4
+    status, verified = room.run(capsys, "market", "verify", hours, "--trust", trust)
+    assert status == 3, "that head is from before these hours"
+    assert (verified["difference"], verified["outcomes"]) == ("", 4)
 
     other = room.config.read_text().replace("[market]", '[market]\npricing = "pay_as_cleared"')
     room.config.write_text(other)

@@ -13,14 +13,15 @@ from central.market.outcome import market_outcome
 from central.market.rounds import negotiated
 from central.market.rules import Pricing, ReserveRule, Rules
 from central.sessions.auction import part_of
-from central.sessions.verifying import Recomputed, Registry, recompute
-from tests.books import NODES, SESSION, ZONES, book, line_request, mrid, offer
+from central.sessions.verifying import Recomputed, Registry, gates_told, recompute
+from tests.books import HOUR, NODES, SESSION, ZONES, book, line_request, mrid, offer
 from tests.unit.central.market.test_rounds import judged
 
 RULES = Rules(reserve=ReserveRule.NONE, most_rounds=3)
 OFFERS = [offer(0, 100), offer(3, 110), offer(6, 300), offer(9, 90)]
 REFUSED = {reference(OFFERS[3]): "above contract power"}
 REQUEST = line_request({0: 1_500})
+GATES = replace(gates_told(SESSION, []), interval=HOUR)
 
 
 def to(name: str, receiver: str = "dso") -> Envelope:
@@ -44,7 +45,7 @@ def published() -> list[Document]:
 
 
 def recomputed(documents: Sequence[Document], rules: Rules = RULES) -> Recomputed:
-    return recompute(SESSION, documents, Registry(NODES, ZONES), rules, REFUSED)
+    return recompute(GATES, documents, Registry(NODES, ZONES), rules, REFUSED)
 
 
 def test_the_same_documents_lead_to_the_same_bytes() -> None:
