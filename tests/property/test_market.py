@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from central.documents.header import Buyer, Direction
 from central.documents.offer import Acceptance, FlexOffer
 from central.documents.outcome import Award, AwardKind
 from central.documents.request import FlexRequest
+from central.market.clearing import clear
 from central.market.rules import Pricing, ReserveRule, Rules
 from tests.exhaustive import bid_ueur_w_per_mwh, least_cost_ueur_w_per_mwh
 from tests.markets import (
@@ -138,6 +140,55 @@ def test_one_limit_is_met_in_the_order_of_price_over_effectiveness(
     least += Fraction(left, 1_000_000) * cap
     paid = asked_ueur_w_per_mwh(of, told) + sum(unmet_w(told).values()) * cap
     assert abs(paid - least) <= 2 * cap
+
+
+# Published instances of the multidimensional knapsack, with the value of the best choice. What is
+# left at home is a covering problem: whole offers, and limits that each relieves by its weight.
+WEINGARTNER_1 = (
+    (
+        1898, 440, 22507, 270, 14148, 3100, 4650, 30800, 615, 4975, 1160, 4225, 510, 11880, 479,
+        440, 490, 330, 110, 560, 24355, 2885, 11748, 4550, 750, 3720, 1950, 10500,
+    ),
+    (
+        (45, 0, 85, 150, 65, 95, 30, 0, 170, 0, 40, 25, 20, 0, 0, 25, 0, 0, 25, 0, 165, 0, 85, 0,
+         0, 0, 0, 100),
+        (30, 20, 125, 5, 80, 25, 35, 73, 12, 15, 15, 40, 5, 10, 10, 12, 10, 9, 0, 20, 60, 40, 50,
+         36, 49, 40, 19, 150),
+    ),
+)  # fmt: skip
+PETERSEN_1 = (
+    (100, 600, 1200, 2400, 500, 2000),
+    (
+        (8, 12, 13, 64, 22, 41), (8, 12, 13, 75, 22, 41), (3, 6, 4, 18, 6, 4),
+        (5, 10, 8, 32, 6, 12), (5, 13, 8, 42, 6, 20), (5, 13, 8, 48, 6, 20), (0, 0, 0, 0, 8, 0),
+        (3, 0, 4, 0, 8, 0), (3, 2, 4, 0, 8, 4), (3, 2, 4, 8, 8, 4),
+    ),
+)  # fmt: skip
+PUBLISHED = {
+    "Petersen 1967, problem 1": (
+        *PETERSEN_1, (80, 96, 20, 36, 44, 48, 10, 18, 22, 24), 3_800,
+    ),
+    "Weingartner and Ness 1967, problem 1": (*WEINGARTNER_1, (600, 600), 141_278),
+    "Weingartner and Ness 1967, problem 2": (*WEINGARTNER_1, (500, 500), 130_883),
+    "Weingartner and Ness 1967, problem 3": (*WEINGARTNER_1, (300, 300), 95_677),
+    "Weingartner and Ness 1967, problem 4": (*WEINGARTNER_1, (300, 600), 119_337),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_optimum_is_found(name: str) -> None:
+    """Source: OR-Library, J. E. Beasley, file mknap2; Petersen, Operations Research 15 (1967)."""
+    values, weights, carried, best = PUBLISHED[name]
+    offers = [
+        offer(k, {0: KW}, value / 100, least_kw=KW, quarters=1) for k, value in enumerate(values, 1)
+    ]
+    left = {(row, 0): sum(each) - carried[row] for row, each in enumerate(weights)}
+    effects = [{f"N{k}": w / KW for k, w in enumerate(each, 1)} for each in weights]
+    nodes = {k: f"N{k}" for k in range(1, len(values) + 1)}
+    found = clear(book(offers, [request(99, left, effects, quarters=1)], nodes, quarters=1), FIRM)
+    assert not found.missing
+    paid = sum(take.price_ueur_per_mwh for take in found.takes) * 100 // EUR
+    assert sum(values) - paid == best
 
 
 # ---------------------------------------------------------------------------------------------
