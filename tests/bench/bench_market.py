@@ -19,6 +19,7 @@ from central.documents.validation import TechnicalValidation
 from central.dso.assessment import assess
 from central.dso.excess import excess_pu
 from central.dso.expectation import Expectation, expected
+from central.dso.grid.demo import demo_grid
 from central.dso.grid.model import Floats, Grid
 from central.dso.limits import Limits, Margin
 from central.dso.powerflow import AS_BUILT, PowerFlow
@@ -143,8 +144,8 @@ def divisible(of: Book) -> Book:
 
 def zone(number: int) -> tuple[int, int, float, float]:
     """Return process, awards, processor time [s] and peak memory [MiB] of one zone."""
-    made = drawn(number, offers=1_429, quarters=24, elements=3, nodes=60)
-    of = book(made.offers, made.requests, made.nodes, quarters=24)
+    made = drawn(number, offers=1_429, quarters=QUARTERS, elements=3, nodes=60)
+    of = book(made.offers, made.requests, made.nodes, quarters=QUARTERS)
     begin_s = time.process_time()
     takes = len(clear(of, FIRM).takes)
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
@@ -162,7 +163,7 @@ def test_zones_of_a_city(figures: Figures, zones: int) -> None:
             subject="Market: a city's zones",
             size=f"{zones} zones, {zones * 1_429:,} offers, {sum(peaks.values()):,.0f} MiB",
             unit="s of processor time a zone", ours=sum(each[2] for each in answers) / zones,
-            note="1,429 offers, 24 quarters and 3 elements a zone; two workers, whose peaks the "
+            note="1,429 offers, 96 quarters and 3 elements a zone; two workers, whose peaks the "
             "memory is. A figure that stays is linear growth; the making of offers is not counted",
         )
     )  # fmt: skip
@@ -170,31 +171,37 @@ def test_zones_of_a_city(figures: Figures, zones: int) -> None:
 
 # ── beside an order of price that knows no place ────────────────────────────────────────────────
 
+# What everybody draws, as a share of the contract's power; and who offers.
 CASES: dict[str, tuple[Grid, float, str]] = {
-    "low voltage at the end of a line": (feeder(14, length_km=6.0), 2.8e5, "all"),
-    "high voltage, much sun": (feeder(14, length_km=6.0), -80e3, "all"),
-    "one feeder of eight overloaded": (feeder(60, seed=3, feeders=8, rating_a=110.0), 4.1e5, "all"),
+    "low voltage at the end of a line": (feeder(14, length_km=6.0), 0.28, "all"),
+    "high voltage, much sun": (feeder(14, length_km=6.0), -0.08, "all"),
+    "one feeder of eight overloaded": (feeder(60, seed=3, feeders=8, rating_a=110.0), 0.41, "all"),
     "voltage and current at once": (
-        feeder(24, seed=1, length_km=5.0, rating_a=150.0), 2.2e5, "all",
+        feeder(24, seed=1, length_km=5.0, rating_a=150.0), 0.22, "all",
     ),
     "nobody offers where it would help": (
-        feeder(60, seed=3, feeders=8, rating_a=110.0), 4.1e5, "elsewhere",
+        feeder(60, seed=3, feeders=8, rating_a=110.0), 0.41, "elsewhere",
     ),
+    "the demo grid on a winter's evening": (demo_grid(), 0.6, "all"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_cost_beside_an_order_of_price(figures: Figures, case: str) -> None:
-    grid, mean_w, where = CASES[case]
+    grid, share, where = CASES[case]
     power_flow, margin = PowerFlow(grid), Margin()
     draw = np.random.default_rng(2)
     heights = draw.uniform(0.6, 1.4, (len(grid.pods), 1)) * np.ones((1, 2))
-    expectation = expected(grid, START_MS, {"mean": mean_w * heights})
+    drawn_w = share * np.array([float(each.contract_w) for each in grid.connections])
+    expectation = expected(grid, START_MS, {"mean": drawn_w[:, None] * heights})
     assessment = assess(power_flow, expectation, margin=margin)
     assert assessment.congestions
-    most_w = np.full((2, len(grid.pods)), 0.6 * abs(mean_w))
+    most_w = 0.6 * np.abs(drawn_w)
     need = size_need(
-        power_flow, assessment, Resources.of(grid.pod_node, most_w, most_w, tan_phi=grid.tan_phi),
+        power_flow, assessment,
+        Resources.of(
+            grid.pod_node, np.tile(most_w, (2, 1)), np.tile(most_w, (2, 1)), tan_phi=grid.tan_phi
+        ),
         confidence=0.95,
     )  # fmt: skip
     up_and_down = [Envelope(mrid=mrid(10**6 + k), created_ms=1, sender="dso", receiver="market")
@@ -204,7 +211,7 @@ def test_cost_beside_an_order_of_price(figures: Figures, case: str) -> None:
         expires_ms=START_MS + 10**9, maximum_price_eur_per_mwh=500.0, reliability=0.9,
     )  # fmt: skip
     direction = requests[0].direction
-    offers = _offers(grid, draw, 0.6 * abs(mean_w), direction)
+    offers = _offers(grid, draw, most_w, direction)
     if where == "elsewhere":
         offers = _helpless(grid, need.at_nodes(need.up_w + need.down_w)[0], offers)
     of = Book.of(
@@ -231,11 +238,14 @@ def test_cost_beside_an_order_of_price(figures: Figures, case: str) -> None:
 
 
 def _offers(
-    grid: Grid, draw: np.random.Generator, most_w: float, direction: Direction
+    grid: Grid, draw: np.random.Generator, most_w: Floats, direction: Direction
 ) -> list[FlexOffer]:
     made = []
-    for k, each in enumerate(grid.connections, 1):
-        plain = offer(k, {0: int(most_w // KW), 1: int(most_w // KW)}, draw.uniform(60, 200),
+    for k, (each, most_kw) in enumerate(zip(grid.connections, most_w // KW, strict=True), 1):
+        price = draw.uniform(60, 200)
+        if not most_kw:
+            continue
+        plain = offer(k, {0: int(most_kw), 1: int(most_kw)}, price,
                       quarters=2, direction=direction, session="s")  # fmt: skip
         made.append(replace(plain, pod=type(plain.pod)(each.pod)))
     return made
