@@ -108,12 +108,11 @@ def located(arguments: argparse.Namespace) -> Located:
     """
     with at_desk(arguments) as (desk, central):
         work, seen = work_of(arguments, desk, central)
-        expected = work.expected
         if seen is None:
             return Located(desk, work, ("DA-3a", "DA-4a", "DA-5a"))
         inquiry, now_ms = central.services().inquiry, central.clock.now_ms()
         metered = newest_readings(desk.grid, central.evidence, inquiry, now_ms)
-        estimate = desk.estimate(expected, work.setting, seen, metered)
+        estimate = desk.estimate(now_ms, work.setting, seen, metered)
         rows = ("RT-1a", "RT-2a", "RT-3a")
         return Located(desk, work, rows, seen, estimate, tuple(sorted(metered)))
 

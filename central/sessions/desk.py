@@ -193,16 +193,23 @@ class Desk:
         return assessed
 
     def estimate(
-        self, expected: Expected, setting: Setting, seen: Heard, metered: Mapping[str, Metered]
+        self, now_ms: int, setting: Setting, seen: Heard, metered: Mapping[str, Metered]
     ) -> Estimate:
-        """Return the grid as it is, from what is seen, metered, and forecast for this quarter.
+        """Return the grid as it is, from what is seen, metered, and forecast for this instant.
+
+        The forecast is that of the quarter under way and the next, each met in its middle. The
+        next quarter's alone would make liars of honest sensors whenever many customers rise.
 
         Raises:
             NotObservable: something that is needed is not known.
+            Rejected: no POD has a past.
         """
-        forecast = expected.forecast
+        begun_ms = now_ms - now_ms % QUARTER_MS
+        forecast = self.forecast_hours(begun_ms)
         order = [forecast.pods.index(pod) for pod in self.grid.pods]
-        mean_w = forecast.mean_w[order, 0]
+        after_middle = (now_ms - begun_ms) / QUARTER_MS - 0.5
+        this_w, next_w = forecast.mean_w[order, 0], forecast.mean_w[order, 1]
+        mean_w = this_w + after_middle * (next_w - this_w)
         spread_w = forecast.quantile_w[-1, order, 0] - forecast.quantile_w[0, order, 0]
         known = injections(
             self.grid,

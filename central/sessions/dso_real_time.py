@@ -64,7 +64,7 @@ def dso_real_time(
     )  # fmt: skip
     with row("RT-2a"):
         expected = work.expected
-        estimate = desk.estimate(expected, standing, seen, metered)
+        estimate = desk.estimate(now_ms, standing, seen, metered)
     with row("RT-3a"):
         alert = work.alert()
     with row("RT-4a"):

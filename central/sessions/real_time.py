@@ -151,7 +151,7 @@ class _Hours(MarketRows):
     def state(self) -> Ended:
         """Estimate the grid as it is, with liars named."""
         work = self.work
-        estimate = self.floor.desk.estimate(work.expected, work.setting, self.seen, self.metered)
+        estimate = self.floor.desk.estimate(self.now_ms, work.setting, self.seen, self.metered)
         liars = ", ".join(each.measurement.name for each in estimate.liars)
         return Ended(told=f"not believed: {liars}" if liars else "")
 

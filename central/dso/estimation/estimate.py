@@ -7,8 +7,10 @@ stands out among the normalised residuals is put aside, the greatest first and o
 since one liar bends the residuals of its honest neighbours; then the state is found again.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from central.dso.powerflow import AS_BUILT, Setting
 from ledger.errors import Rejected
 
 SUSPICIOUS = 3.0
+_FALSE_ALARM = 1e-3  # that of all honest sensors of an instant one is named
 # The linear method lies up to 5e-4 pu beside the most likely state however long it is iterated.
 _TOLERANCE_PU = {CalculationMethod.iterative_linear: 1e-6, CalculationMethod.newton_raphson: 1e-8}
 _MOST_ITERATIONS = 50
@@ -113,20 +116,22 @@ class Estimator:
         measured: Sequence[Measurement],
         *,
         most_liars: int = 5,
-        suspicious: float = SUSPICIOUS,
+        suspicious: float | None = None,
     ) -> Estimate:
         """Return the state, without the measurements that the others contradict.
 
         Args:
             measured: field sensors, and an injection for every node with customers.
             most_liars: how many to put aside at most.
-            suspicious: from how many standard deviations on.
+            suspicious: from how many standard deviations on; `suspicious_from` if None.
 
         Raises:
             NotObservable: something that is needed is not known.
             Rejected: `bad_measurement`.
         """
         checked(self._grid, measured)
+        if suspicious is None:
+            suspicious = suspicious_from(int(_judged(measured).sum()))
         stand_ins = references(self._grid, measured)
         kept, liars = [*measured, *stand_ins], list[Suspect]()
         while True:
@@ -264,6 +269,18 @@ def _voltages(model: PowerGridModel, method: CalculationMethod) -> Phasors:
     nodes = found[ComponentType.node]
     u_pu: Phasors = nodes["u_pu"] * np.exp(1j * nodes["u_angle"])
     return u_pu
+
+
+def suspicious_from(count: int) -> float:
+    """Return from how many standard deviations on one of so many sensors is named, 3 at least.
+
+    The more are asked, the farther off is the farthest of the honest. Once in a thousand instants
+    an honest one is named, if their noise is normal.
+
+    Source: Šidák: Rectangular confidence regions (J. Am. Stat. Assoc. 62, 1967), for many at once.
+    """
+    each = -math.expm1(math.log1p(-_FALSE_ALARM) / max(count, 1)) / 2
+    return max(SUSPICIOUS, -NormalDist().inv_cdf(each))
 
 
 def _judged(measured: Sequence[Measurement]) -> Booleans:

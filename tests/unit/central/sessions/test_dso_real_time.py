@@ -17,7 +17,8 @@ from central.documents.measurement import (
 )
 from central.dso.estimation.measuring import Metered
 from central.dso.grid.model import Grid, Phasors
-from central.dso.powerflow import PowerFlow
+from central.dso.powerflow import AS_BUILT, PowerFlow
+from central.dso.telling.incoming import heard
 from central.dsos.screen import seen_figures
 from central.sessions.dso_real_time import dso_real_time
 from ledger.facts.interval import Interval
@@ -92,6 +93,20 @@ def test_the_estimate_is_closer_than_the_forecast_and_rows_are_gone_through() ->
     assert estimated < 0.5 * np.linalg.norm(forecast_pu - true_pu)
     for each in outcome.documents:
         assert decode(encode(each)) == each
+
+
+@pytest.mark.parametrize(("after_s", "share"), [(0, -0.5), (450, 0.0), (899, 0.499)])
+def test_what_nobody_measures_is_forecast_for_the_instant(after_s: int, share: float) -> None:
+    """A quarter's mean is met in its middle; the next quarter's alone would be ahead of it."""
+    made, now_ms = desk(SHARE), NOW_MS + after_s * 1_000
+    forecast = made.forecast_hours(NOW_MS)
+    order = [forecast.pods.index(pod) for pod in made.grid.pods]
+    this_w, next_w = forecast.mean_w[order, 0], forecast.mean_w[order, 1]
+    estimate = made.estimate(now_ms, AS_BUILT, heard(made.grid, [], now_ms), {})
+    wanted_w = made.grid.at_nodes(this_w + share * (next_w - this_w))
+    at = np.unique(made.grid.pod_node)
+    np.testing.assert_allclose(estimate.drawn_va.real[at], wanted_w[at], rtol=1e-3, atol=300)
+    assert np.abs(next_w - this_w).sum() > 1e4
 
 
 def test_certified_readings_take_part() -> None:

@@ -5,7 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from central.dso.estimation.estimate import Estimator, NotObservable
+from central.dso.estimation.estimate import (
+    SUSPICIOUS,
+    Estimator,
+    NotObservable,
+    suspicious_from,
+)
 from central.dso.estimation.measuring import Measurement, Metered, injections
 from central.dso.estimation.residuals import Linearised
 from central.dso.grid.model import Floats, Phasors
@@ -242,3 +247,22 @@ def test_an_injection_where_nobody_is_connected_is_refused() -> None:
     stranger = replace(day.forecast[0], element=GRID.node("N1"))
     with pytest.raises(Rejected, match="told of N1, where no POD is"):
         Estimator(GRID).state([*day.sensors, *day.forecast, stranger])
+
+
+@pytest.mark.parametrize(("count", "least"), [(1, 3.29), (40, 4.2), (1_000, 4.89), (10_000, 5.32)])
+def test_the_more_sensors_there_are_the_farther_off_is_an_honest_one(
+    count: int, least: float
+) -> None:
+    assert suspicious_from(count) == pytest.approx(least, abs=0.03)
+
+
+def test_of_a_thousand_honest_instants_hardly_one_names_a_sensor() -> None:
+    draw = np.random.default_rng(5)
+    farthest = np.abs(draw.standard_normal((20_000, 40))).max(axis=1)
+    named = float((farthest > suspicious_from(40)).mean())
+    assert 0.0002 < named < 0.002
+    assert float((farthest > SUSPICIOUS).mean()) > 0.05
+
+
+def test_without_sensors_nobody_is_asked() -> None:
+    assert suspicious_from(0) == suspicious_from(1)
