@@ -10,6 +10,7 @@ with ScdClient("http://127.0.0.1:8080", token) as scd:
 It needs httpx; pyarrow only for `readings_table`.
 """
 
+import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -316,21 +317,58 @@ class ScdClient:
         """
         return verify_document(self.document_bundle(mrid, revision), trust)
 
+    def hand_in(self, signed: bytes) -> str:
+        """Hand in a signed document of the market; return what became of it.
+
+        `stored`, or `duplicate` if it was there before: a call without an answer may be made again.
+
+        Raises:
+            ScdAway: no answer.
+            ScdRefused: it is refused; `reason` is that of the session, ``gate-closed``.
+        """
+        headers = {"Content-Type": "application/cose"}
+        answer = self._ask("POST", "/v1/documents", content=signed, headers=headers)
+        return str(answer.json()["outcome"])
+
+    def documents(self, *ii: str, since: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield the documents of the market that the token may read, signed, with their arrival.
+
+        Args:
+            ii: information objects, ``I-08``; all if none is named.
+            since: the last arrival seen.
+
+        Raises:
+            ScdAway: no answer.
+            ScdRefused: the token or the request is refused.
+        """
+        asked: dict[str, str | list[str]] = {"signed": "true", "since": str(since), "ii": [*ii]}
+        for page in self._pages("/v1/documents", asked):
+            for row in page.json()["rows"]:
+                if row["signed"] is not None:
+                    yield row["arrival"], base64.b64decode(row["signed"])
+
     def _rows(self, path: str, asked: Mapping[str, str], kind: type[RowT]) -> Iterator[RowT]:
         for page in self._pages(path, asked):
             yield from (_row(kind, row) for row in page.json()["rows"])
 
-    def _pages(self, path: str, asked: Mapping[str, str]) -> Iterator[httpx.Response]:
-        parameters = {"format": "json", "limit": str(_PAGE_ROWS), **asked}
+    def _pages(self, path: str, asked: Mapping[str, str | list[str]]) -> Iterator[httpx.Response]:
+        parameters: dict[str, str | list[str]] = {
+            "format": "json",
+            "limit": str(_PAGE_ROWS),
+            **asked,
+        }
         page = self._get(path, parameters)
         yield page
         while following := page.links.get("next", {}).get("url"):
             page = self._get(following, {})
             yield page
 
-    def _get(self, path: str, parameters: Mapping[str, str]) -> httpx.Response:
+    def _get(self, path: str, parameters: Mapping[str, str | list[str]]) -> httpx.Response:
+        return self._ask("GET", path, params=parameters or None)
+
+    def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:  # noqa: ANN401 -- httpx's
         try:
-            answer = self._client.get(path, params=parameters or None)
+            answer = self._client.request(method, path, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._away(error) from error
         if answer.is_success:

@@ -1,6 +1,7 @@
 """`certiflex central market`: run sessions, look at them, and let anybody check them."""
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from central.config import CentralConfig
 from central.documents.encoding import opened as opened_document
 from central.documents.encoding import to_json
 from central.documents.outcome import Award, MarketOutcome, Stage
+from central.market.gates import Gates
 from central.scd.documents import DocumentQuery
 from central.scd.documents_entries import SealReason
 from central.scd.documents_proofs import DocumentProver
@@ -39,10 +41,12 @@ from central.sessions.verifying import verified
 from ledger.command import Exit, show, subcommand
 from ledger.configuration import load
 from ledger.errors import Rejected
+from ledger.facts.clock import Clock
 from ledger.proving import Trust
 
 _MS_PER_DAY = 86_400_000
 _OPEN_FOR_MS = 3_600_000
+_SETTLING_MS = 2_000
 _MOST_ROWS = 25
 _UEUR_PER_EUR = 1_000_000
 _W_PER_KW = 1_000
@@ -59,6 +63,8 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     when.add_argument("--hours", action="store_true", help="the next four hours instead")
     told = "let the gate be open from now on for an hour, whatever the day's hours"
     run.add_argument("--now", action="store_true", help=told)
+    told = "stand at the gate until it closes, for those who hand in by the API"
+    run.add_argument("--wait", action="store_true", help=told)
     run.set_defaults(quiet=1)
     looked = subcommand(own, "show", "tell a session: its rows, awards and reasons", _show)
     looked.add_argument("session", nargs="?", help="its name; without, all sessions are listed")
@@ -235,10 +241,22 @@ def _floor(arguments: argparse.Namespace) -> Iterator[tuple[Floor, Central]]:
                     config.market.tso_maximum_price_eur_per_mwh * _UEUR_PER_EUR
                 ),
                 seal=seal,
+                at_gate=_waiting(arguments, central.clock),
                 progress=_progress(arguments),
             ),
             central,
         )
+
+
+def _waiting(arguments: argparse.Namespace, clock: Clock) -> Callable[[Gates], None]:
+    """Return what waits for a gate to close, and for what was stamped before to be stored."""
+    if not arguments.wait:
+        return lambda _: None
+
+    def wait(gates: Gates) -> None:
+        asyncio.run(clock.sleep_until(gates.closes_ms + _SETTLING_MS))
+
+    return wait
 
 
 @contextmanager

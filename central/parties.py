@@ -1,11 +1,13 @@
 """`certiflex central party`: the keys of those who sign documents, and what they hand in."""
 
 import argparse
+import base64
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from central.config import CentralConfig
-from central.documents.encoding import sign
+from central.documents.encoding import sign, to_json
 from central.documents.files import many
 from central.documents.header import Document
 from central.scd.documents import checked
@@ -24,9 +26,14 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     key.add_argument("id", metavar="PARTY", help="the identifier that its documents bear")
     told = "where the private key is, or is to be"
     key.add_argument("--file", type=Path, required=True, metavar="FILE", help=told)
+    purpose = "sign documents with one's own key: a line for each, as the API takes it"
+    signing = subcommand(own, "sign", purpose, _sign)
+    told = "where one's private key is"
+    signing.add_argument("--key", type=Path, required=True, metavar="FILE", help=told)
+    told = "documents as JSON: one, or a list"
+    signing.add_argument("files", type=Path, nargs="+", metavar="FILE", help=told)
     purpose = "sign documents for the parties that are played here, and keep them"
     filed = subcommand(own, "file", purpose, _file)
-    told = "documents as JSON: one, or a list"
     filed.add_argument("files", type=Path, nargs="+", metavar="FILE", help=told)
 
 
@@ -42,6 +49,16 @@ def _key(arguments: argparse.Namespace) -> int:
         show({"id": arguments.id, "key": public, "key_file": str(file)}, "party-key")
     else:
         print(f'[[parties]]\nid = "{arguments.id}"\nkey = "{public}"\nkey_file = "{file}"')
+    return Exit.OK
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    """Print bodies for `POST /v1/documents`; nothing of the operator's is needed for it."""
+    key = SigningKey.load(arguments.key)
+    documents = [each for file in arguments.files for each in many(file, Document)]
+    for each in [] if arguments.dry_run else documents:
+        signed = base64.b64encode(sign(each, key)).decode()
+        print(json.dumps({"document": to_json(each), "signed": signed}, ensure_ascii=False))
     return Exit.OK
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from central.aggregator.devices.declared import Battery, Device, Generation, Load, Vehicle
 from central.aggregator.portfolio import Customer, Portfolio
@@ -61,6 +62,28 @@ def seat(party: str, every: int, of: int) -> Seat:
         retail_ueur_per_mwh=280 * EUR, feed_in_ueur_per_mwh=90 * EUR, fee_ueur_per_mwh=10 * EUR
     )
     return Seat(portfolio=Portfolio.of(party, customers), brp="brp", terms=terms)
+
+
+def told_portfolio(portfolio: Portfolio, brp: str) -> dict[str, Any]:
+    """Return what an aggregator's file of customers says."""
+    return {
+        "schema": "certiflex/portfolio/v1",
+        "aggregator": portfolio.aggregator,
+        "brp": brp,
+        "customers": [
+            {
+                "pod": each.pod.code, "contract_w": each.contract_w, "owner": each.owner,
+                "devices": [
+                    {"resource": device.resource.value, **{
+                        name: getattr(device, name) for name in device.__dataclass_fields__
+                        if name != "rebound"
+                    }}
+                    for device in each.devices
+                ],
+            }
+            for each in portfolio.customers
+        ],
+    }  # fmt: skip
 
 
 def availabilities(seats: Sequence[Seat]) -> list[DerAvailability]:

@@ -11,6 +11,7 @@ import numpy as np
 from central.aggregator.devices.declared import Device
 from central.aggregator.history import Booleans, Floats
 from central.documents.customers import CustomerList, ListedCustomer
+from central.documents.header import Envelope
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 from ledger.facts.pod import Pod
@@ -108,6 +109,33 @@ class Portfolio:
         """
         return cls.of(
             told.sender, (_listed(each, devices.get(each.pod, ())) for each in told.customers)
+        )
+
+    def listing(self, balance_party: str, envelope: Envelope, validity: Interval) -> CustomerList:
+        """Return the list of those who can move something then (I-02), as the others see them.
+
+        Args:
+            balance_party: that files their programmes.
+            envelope: header of the document.
+            validity: what it speaks of; a customer without a time of consent consents to all of it.
+        """
+        listed = ((each, each.consent or validity) for each in self.customers if each.devices)
+        return CustomerList(
+            **envelope.header(validity),
+            customers=tuple(
+                ListedCustomer(
+                    pod=each.pod,
+                    contract_w=each.contract_w,
+                    feed_in_w=each.contract_w if each.feed_in_w is None else each.feed_in_w,
+                    owner=each.owner,
+                    balance_party=balance_party,
+                    resources=tuple(sorted({device.resource for device in each.devices})),
+                    consent_start_ms=consent.start_ms,
+                    consent_end_ms=consent.end_ms,
+                )
+                for each, consent in listed
+                if consent.overlaps(validity)
+            ),
         )
 
     @property

@@ -36,7 +36,7 @@ from central.market.gates import Gates
 from central.market.portfolios import standing
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState, SessionRow
-from central.sessions.admitting import lists_of, refused_offers
+from central.sessions.admitting import lists_of, refused_offers, taken_ms
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor, Seat, history_of, measures_of
@@ -95,6 +95,7 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
     row("DA-1c", partial(made.tso_need, profiles))
     row("DA-2c", partial(made.tso_requests, "DA-2c", profiles))
 
+    made.stand_at_gate()
     offers = take(FlexOffer, "DA-6b", made.acquire_offers)
     tso_requests = take(FlexRequest, "DA-3c", partial(made.acquire_requests, Buyer.TSO))
     dso_requests = take(FlexRequest, "DA-10a", partial(made.acquire_requests, Buyer.DSO))
@@ -151,7 +152,7 @@ class _Day(MarketRows):
             party = seat.portfolio.aggregator
             to = self.session.envelopes("DA-1a", party)
             if party not in there:
-                made.append(seat.customer_list(to("scd"), self.interval))
+                made.append(seat.portfolio.listing(seat.brp, to("scd"), self.interval))
         found = standing([*came, *made])
         lists = sorted(found.portfolios.values(), key=lambda one: one.mrid)
         count = sum(len(each.customers) for each in lists)
@@ -273,6 +274,11 @@ class _Day(MarketRows):
         )
 
     # ── the gate ────────────────────────────────────────────────────────────────────────────
+
+    def stand_at_gate(self) -> None:
+        """Return when the book may be taken, if it has not been taken yet."""
+        if taken_ms(self.session.rows) is None:
+            self.floor.at_gate(self.gates)
 
     def acquire_offers(self) -> Ended:
         """Take the offers that came in time and may be taken."""

@@ -10,11 +10,10 @@ from central.aggregator.history import History as AggregatorHistory
 from central.aggregator.portfolio import Portfolio
 from central.aggregator.pricing import Terms
 from central.documents.configuration import GridConfiguration
-from central.documents.customers import CustomerList, ListedCustomer
-from central.documents.header import Envelope
 from central.documents.measures import MeasuredQuarter, QuarterMeasures
 from central.documents.measures import Origin as ToldOrigin
 from central.dso.forecast.history import History, Origin
+from central.market.gates import Gates
 from central.market.rules import Rules
 from central.scd.documents_entries import SealReason
 from central.scd.ports import DocumentStore, SessionStore
@@ -42,28 +41,6 @@ class Seat:
     portfolio: Portfolio
     brp: str
     terms: Terms
-
-    def customer_list(self, envelope: Envelope, validity: Interval) -> CustomerList:
-        """Return its customers as the others see them, I-02; no end of consent stated is none."""
-        return CustomerList(
-            **envelope.header(validity),
-            customers=tuple(
-                ListedCustomer(
-                    pod=each.pod,
-                    contract_w=each.contract_w,
-                    feed_in_w=each.contract_w if each.feed_in_w is None else each.feed_in_w,
-                    owner=each.owner,
-                    balance_party=self.brp,
-                    resources=tuple(
-                        sorted({device.resource for device in each.devices}, key=lambda r: r.value)
-                    ),
-                    consent_start_ms=(each.consent or validity).start_ms,
-                    consent_end_ms=(each.consent or validity).end_ms,
-                )
-                for each in self.portfolio.customers
-                if each.devices and (each.consent or validity).overlaps(validity)
-            ),
-        )
 
 
 _QUARTERS_PER_HOUR, _QUARTERS_PER_DAY, _MS_PER_S = 4, 96, 1_000
@@ -95,6 +72,8 @@ class Floor:
         transmission: what the TSO looks after; None where the TSO asks by itself.
         tso_price_ueur_per_mwh: the most that it pays.
         seal: fixes the head of the market log.
+        at_gate: is called before a session takes its book, and returns when it may: at once, or
+            when its gate has closed, so that others can answer what the session has told them.
         progress: told each row that begins.
     """
 
@@ -109,6 +88,7 @@ class Floor:
     transmission: Transmission | None = None
     tso_price_ueur_per_mwh: int = 400_000_000
     seal: Callable[[SealReason, str], object] = _unsealed
+    at_gate: Callable[[Gates], None] = lambda _: None
     progress: Callable[[str], None] = lambda _: None
     zones: Mapping[str, str] = field(init=False)
     nodes: Mapping[str, str] = field(init=False)

@@ -10,7 +10,7 @@ _ACQUIRED = ("DA-10a", "DA-3c", "RT-8a", "RT-3c")
 _OFFERED = ("DA-6b", "RT-9a")
 _APPROVED = ("DA-16a", "RT-13a-approved")
 _PUBLISHED = ("DA-17a", "RT-14a")
-_TSO_ASKS = ("DA-2c", "RT-2c")
+_TSO_ASKS = ("DA-2c", "RT-2c", "DA-3c", "RT-3c")
 
 
 class SessionState(StrEnum):
@@ -49,8 +49,8 @@ def state_of(rows: Sequence[SessionRow]) -> SessionState:
 
 
 def is_tso_silent(rows: Sequence[SessionRow]) -> bool:
-    """Tell whether the TSO was to ask and said nothing at all."""
-    return any(row.row in _TSO_ASKS and row.state is RowState.NOTHING for row in rows)
+    """Tell whether the TSO was to ask and said nothing at all, neither here nor by the API."""
+    return _came_to_nothing({row.row: row.state for row in rows}, _TSO_ASKS)
 
 
 def in_round(number: str, round_: int) -> str:

@@ -18,7 +18,7 @@ from central.service import opened
 from ledger.configuration import load
 from ledger.signing import SigningKey
 from tests.desks import DAY, demo_history, demo_town
-from tests.floors import AGGREGATORS, PARTIES, availabilities, seat
+from tests.floors import AGGREGATORS, PARTIES, availabilities, seat, told_portfolio
 from tests.importing import write_history, write_weather
 
 RATE = 1.001
@@ -66,7 +66,9 @@ class Room:
         write_history(self.folder / "history.csv", demo_history(2.2), gate_ms(DAY), 42 * 96)
         write_weather(self.folder / "weather.csv", demo_town().weather)
         for place, party in enumerate(AGGREGATORS):
-            (self.folder / f"{party}.json").write_text(json.dumps(customers(party, place)))
+            made = seat(party, place, 4)
+            told = told_portfolio(made.portfolio, made.brp)
+            (self.folder / f"{party}.json").write_text(json.dumps(told))
 
     def set_clock(self, then_ms: int) -> None:
         """Let it be another time from now on."""
@@ -101,29 +103,6 @@ def clock_at(then_ms: int) -> tuple[str, str]:
     """Return the lines of a clock that shows an instant now, and goes nearly as usual."""
     now_ms = time.time_ns() // 1_000_000
     return f"origin_ms = {round((RATE * now_ms - then_ms) / (RATE - 1))}", f"rate = {RATE}"
-
-
-def customers(party: str, place: int) -> dict[str, Any]:
-    """Return an aggregator's file."""
-    made = seat(party, place, 4)
-    return {
-        "schema": "certiflex/portfolio/v1",
-        "aggregator": party,
-        "brp": made.brp,
-        "customers": [
-            {
-                "pod": each.pod.code, "contract_w": each.contract_w, "owner": each.owner,
-                "devices": [
-                    {"resource": device.resource.value, **{
-                        name: getattr(device, name) for name in device.__dataclass_fields__
-                        if name != "rebound"
-                    }}
-                    for device in each.devices
-                ],
-            }
-            for each in made.portfolio.customers
-        ],
-    }  # fmt: skip
 
 
 def test_a_day_is_traded_told_exported_and_found_the_same(tmp_path: Path, capsys: Told) -> None:

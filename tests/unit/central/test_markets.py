@@ -1,5 +1,6 @@
 """`certiflex central market` where there is little to do; whole days: tests/e2e/test_market_day."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from central.__main__ import main
 from central.calendar import gate_ms
 from central.config import CentralConfig, MarketConfig
 from central.market.rules import Pricing, ReserveRule, Rules
+from central.markets import _waiting
 from central.scd.sessions import RowState, SessionRow
 from central.scd.sessions_store import SqliteSessions
 from central.service import opened
@@ -18,6 +20,7 @@ from ledger.configuration import load
 from ledger.errors import Unavailable
 from ledger.signing import SigningKey
 from tests.desks import DAY
+from tests.scd import HandClock
 
 NAME = f"day-ahead {DAY.isoformat()}"
 Told = pytest.CaptureFixture[str]
@@ -112,3 +115,11 @@ def test_rules_and_those_who_are_played_come_from_the_configuration(tmp_path: Pa
     example = transmission_of(MarketConfig(), played=True)
     assert example is not None
     assert "PS-ROMA-DEMO" in example.at_bus
+
+
+def test_with_wait_a_session_stands_at_its_gate_until_it_has_closed() -> None:
+    gates, clock = gates_of(DAY), HandClock(gate_ms(DAY) - 9)
+    _waiting(argparse.Namespace(wait=False), clock)(gates)
+    assert clock.at_ms == gates.closes_ms - 9
+    _waiting(argparse.Namespace(wait=True), clock)(gates)
+    assert clock.at_ms > gates.closes_ms

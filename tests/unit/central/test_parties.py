@@ -1,5 +1,6 @@
 """`certiflex central party`: a key is made once, and shown as the configuration wants it."""
 
+import base64
 import json
 import stat
 import tomllib
@@ -102,3 +103,21 @@ def test_another_content_under_the_same_name_is_told(config: Path, capsys: Told)
     capsys.readouterr()
     assert filed(config, replace(OFFER, expires_ms=OFFER.expires_ms + 1)) == 1
     assert json.loads(capsys.readouterr().out)["conflict"] == 1
+
+
+def test_who_is_outside_signs_without_anything_of_the_operators(
+    tmp_path: Path, capsys: Told
+) -> None:
+    key, file = SigningKey.generate(), tmp_path / "documents.json"
+    key.save(tmp_path / "own.key")
+    file.write_text(json.dumps([to_json(OFFER), to_json(REQUEST)]))
+    words = ["party", "sign", "--key", str(tmp_path / "own.key"), str(file)]
+    assert main(words) == 0
+    bodies = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["document"] for each in bodies] == [to_json(OFFER), to_json(REQUEST)]
+    for each in bodies:
+        verify(base64.b64decode(each["signed"]), key.public)
+    assert main([*words, "--dry-run"]) == 0
+    assert capsys.readouterr().out == ""
+    file.write_text('{"ii": "I-05"}')
+    assert main(words) == 2

@@ -11,6 +11,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from central.client import ScdClient, ScdRefused
 from central.documents.encoding import document_hash, encode, from_json, opened, sign, to_json
 from central.documents.header import Document
 from central.documents.measures import Origin
@@ -21,6 +22,7 @@ from ledger.codec.cbor import loads_plain
 from ledger.facts.interval import QUARTER_MS
 from ledger.signing import SigningKey
 from tests.documents import (
+    AGGREGATOR,
     ALERT,
     BASELINE,
     DROP,
@@ -35,9 +37,10 @@ from tests.documents import (
     SENSORS,
     T0,
     T1,
+    TSO,
     uuid,
 )
-from tests.exchange import KEYS, Exchange, envelope, exchange
+from tests.exchange import KEYS, ROLES, Exchange, envelope, exchange
 
 DAY = {"from": "2026-10-25T00:00:00+02:00", "to": "2026-10-26T00:00:00+01:00"}
 COSE = {"content-type": "application/cose"}
@@ -302,3 +305,19 @@ def test_what_arrives_is_logged_without_what_it_says(
     (alert,) = (one for one in caplog.records if one.getMessage() == "central.congestion")
     assert (vars(alert)["violations"], vars(alert)["elements"]) == (2, 2)
     assert BASELINE.pod.code not in json.dumps([vars(one) for one in caplog.records], default=str)
+
+
+def test_the_client_hands_in_and_reads_back_what_was_signed(market: Exchange) -> None:
+    tokens = {party: market.world.token(ROLES[party], party=party) for party in (DSO, TSO)}
+    signed = [sign(each, KEYS[DSO]) for each in (REQUEST, PROFILE)]
+    with ScdClient(market.world.url, tokens[DSO]) as dso:
+        assert [dso.hand_in(each) for each in (*signed, *signed)] == [
+            "stored", "stored", "duplicate", "duplicate",
+        ]  # fmt: skip
+        assert list(dso.documents()) == [(1, signed[0]), (2, signed[1])]
+        assert list(dso.documents("I-12")) == list(dso.documents(since=1)) == [(2, signed[1])]
+        with pytest.raises(ScdRefused) as caught:
+            dso.hand_in(sign(OFFER, KEYS[AGGREGATOR]))
+    assert caught.value.reason == "role-denied"
+    with ScdClient(market.world.url, tokens[TSO]) as tso:
+        assert [arrival for arrival, _ in tso.documents()] == [2]

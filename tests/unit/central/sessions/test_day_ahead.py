@@ -231,7 +231,10 @@ def test_what_comes_after_the_book_was_taken_changes_nothing_when_a_session_goes
     dropped = [each for each in documents(scene, CustomerList) if each.sender == first.sender]
     scene.file([replace(first, revision=2, expires_ms=first.expires_ms - 1)])
     scene.file([replace(each, revision=2, customers=()) for each in dropped])
-    made = _Day(scene.floor(), gates_of(DAY), DAY)
+    stood: list[object] = []
+    made = _Day(replace(scene.floor(), at_gate=stood.append), gates_of(DAY), DAY)
+    made.stand_at_gate()
+    assert not stood, "the gate of a book that is taken is not waited for"
     assert {document_hash(encode(each)) for each in made.admission.offers} == set(taken)
 
 

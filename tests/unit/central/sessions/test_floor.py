@@ -32,7 +32,7 @@ def test_a_list_names_those_who_have_something_and_consent() -> None:
         replace(third, consent=Interval(0, DAY.start_ms + 1), feed_in_w=0),
     ]
     changed = replace(made, portfolio=Portfolio.of("aggregator-1", [*others, *rest]))
-    told = changed.customer_list(ENVELOPE, DAY)
+    told = changed.portfolio.listing(changed.brp, ENVELOPE, DAY)
     assert decode(encode(told)) == told
     listed = {each.pod: each for each in told.customers}
     assert first.pod not in listed

@@ -60,6 +60,8 @@ def test_a_row_that_failed_and_then_ended_is_no_failure() -> None:
 def test_a_silent_tso_is_seen() -> None:
     assert is_tso_silent(rows(tso=NOTHING))
     assert not is_tso_silent(rows(tso=OK))
+    assert is_tso_silent(rows(tso=NOTHING, tso_asked=NOTHING))
+    assert not is_tso_silent(rows(tso=NOTHING, tso_asked=OK)), "it has asked by the API"
 
 
 def test_rounds_have_names_of_their_own() -> None:
