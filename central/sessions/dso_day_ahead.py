@@ -53,7 +53,7 @@ def dso_day_ahead(
         setting=setting, outages=outages, progress=progress,
     )  # fmt: skip
     with row("DA-3a"):
-        forecast = work.forecast
+        _ = work.forecast
     with row("DA-4a"):
         expected = work.expected
     with row("DA-5a"):
@@ -66,8 +66,6 @@ def dso_day_ahead(
     with row("DA-8a"):
         profiles = work.profiles()
     with row("DA-9a"):
-        requests = desk.requests(
-            expected, need, session=session, expires_ms=forecast.interval.start_ms
-        )
+        requests = work.requests()
     documents = (alert, configuration, *profiles, *requests)
     return Outcome(expected, work.assessed, work.plan, need, documents, row.done)

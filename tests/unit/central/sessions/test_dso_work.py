@@ -1,11 +1,15 @@
 """The DSO's part of a session: each part is worked out once, and only when it is asked for."""
 
+from central.calendar import day_interval
 from central.documents.configuration import GridConfiguration
 from central.documents.header import Horizon
+from central.documents.request import FlexRequest
 from central.dso.forecast.result import Forecast
 from central.sessions.dso_day_ahead import dso_day_ahead
 from central.sessions.dso_work import DsoWork
 from tests.desks import DAY, desk
+
+DAY_END_MS = day_interval(DAY).end_ms
 
 
 def test_it_says_what_the_dsos_own_session_says() -> None:
@@ -25,6 +29,8 @@ def test_it_says_what_the_dsos_own_session_says() -> None:
     assert work.need.up_w.sum() == own.need.up_w.sum()
     (configuration,) = (each for each in own.documents if isinstance(each, GridConfiguration))
     assert work.configuration().taps == configuration.taps
+    expiring = {each.expires_ms for each in own.documents if isinstance(each, FlexRequest)}
+    assert expiring == {each.expires_ms for each in work.requests()} == {DAY_END_MS}
 
 
 def test_only_pods_in_the_market_are_counted_on() -> None:
