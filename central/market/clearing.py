@@ -6,9 +6,8 @@
  TSO       volumes, out of what is left; no limit of the DSO's becomes worse by it
 ```
 
-A POD is sold once in a quarter-hour: to one buyer, by one offer. Whole watts: what is taken is
-rounded up, so that a need is met; rounded down where a watt more would harm a limit that the TSO
-must not touch. What is missing after that is stated as unmet.
+A POD is sold once in a quarter-hour: to one buyer, by one offer. In whole watts a need is met, and
+no limit that must hold becomes worse; what is missing then is stated as unmet.
 """
 
 import math
@@ -21,17 +20,16 @@ from central.documents.header import Buyer, Direction
 from central.documents.offer import Acceptance
 from central.documents.outcome import AwardKind
 from central.documents.request import FlexRequest
-from central.market.binding import TAKEN_W, Place, Sold
+from central.market.binding import Place, Sold
 from central.market.book import Book
 from central.market.cells import Ceilings, Cells
 from central.market.demand import Demand, effects, effects_of
 from central.market.limits import Floats, Integers, Limits, grid_limits, volumes
 from central.market.reserve import Firm, reserve_w
+from central.market.rounding import MISSING_W, whole_w
 from central.market.rules import Pricing, ReserveRule, Rules
 from central.market.solving import cheapest
 from ledger.facts.interval import QUARTER_MS
-
-_MISSING_W = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +169,14 @@ class _Floor:
         cells = self._cells(asked)
         if not len(cells):
             return {}
+        limits = parts[0][0]
         if kind is AwardKind.RESERVE:
             firm = Firm(self.book, self.limits, self.sold, cells)
-            wanted_w = reserve_w(firm, self.rules.reserve)
+            wanted_w, parts = reserve_w(firm, self.rules.reserve)
         else:
             wanted_w = cheapest(cells, self.book.offers, Demand.of(cells, parts), self.sold)
-        taken_w = self._whole_w(cells, wanted_w, parts)
-        made = list(self._made(cells, taken_w, parts[0][0], asked, kind))
+        taken_w = whole_w(cells, self.book.offers, wanted_w, parts)
+        made = list(self._made(cells, taken_w, limits, asked, kind))
         self.takes += self._cleared(made) if self.rules.pricing is Pricing.PAY_AS_CLEARED else made
         taken = {(take.offer, take.start_ms): take.power_w for take in made}
         self.sold = self.sold.with_more(taken)
@@ -206,21 +205,6 @@ class _Floor:
         highest[blocks] = np.where(inside, whole[cells.offer], np.nan)[blocks]
         return cells.under(highest, blocks)
 
-    def _whole_w(
-        self, cells: Cells, wanted_w: Floats, parts: Sequence[tuple[Limits, Floats, Floats]]
-    ) -> Floats:
-        """Return whole watts: up, unless a watt more harms a row that must hold."""
-        up = np.ceil(wanted_w - TAKEN_W)
-        for limits, _, cap in parts:
-            for ms in map(int, np.unique(cells.start_ms)):
-                inside = cells.start_ms == ms
-                must_hold = np.isinf(cap[limits.start_ms == ms])
-                harms = (effects(limits, cells, ms, inside)[must_hold] < 0).any(axis=0)
-                at = np.flatnonzero(inside)[harms]
-                up[at] = np.floor(wanted_w[at] + TAKEN_W)
-        kept: Floats = np.where(wanted_w > TAKEN_W, np.minimum(up, cells.most_w), 0.0)
-        return kept
-
     def _made(
         self, cells: Cells, taken_w: Floats, limits: Limits, asked: "_Asked", kind: AwardKind
     ) -> Iterator[Take]:
@@ -236,7 +220,7 @@ class _Floor:
                     offer=at,
                     start_ms=ms,
                     power_w=round(taken_w[cell]),
-                    price_ueur_per_mwh=math.ceil(price[cell] - _MISSING_W),
+                    price_ueur_per_mwh=math.ceil(price[cell] - MISSING_W),
                     buyer=asked.buyer,
                     kind=kind,
                     request=asked.request(*self.areas[at], ms),
@@ -286,7 +270,7 @@ class _Floor:
         worst: dict[tuple[int, int], tuple[float, int]] = {}
         requests = self.book.of_buyer(buyer)
         for place, row in enumerate(limits.rows):
-            if short_w[place] > _MISSING_W:
+            if short_w[place] > MISSING_W:
                 at = _asked_in(requests, row.requests, row.start_ms)
                 key = self.book.requests.index(requests[at]), row.start_ms
                 worst[key] = max(worst.get(key, (0.0, -1)), (float(short_w[place]), place))

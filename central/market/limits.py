@@ -72,6 +72,14 @@ class Limits:
         """Return the quarter-hour of each row."""
         return np.array([row.start_ms for row in self.rows], dtype=np.int64)
 
+    def rows_of(self, chosen: Booleans) -> "Limits":
+        """Return some of the rows."""
+        rows = tuple(self.rows[at] for at in np.flatnonzero(chosen))
+        return Limits(
+            rows, self.nodes, self.need_w[chosen], self.cap_ueur_per_mwh[chosen], self.up[chosen],
+            self.up_var[chosen],
+        )  # fmt: skip
+
 
 @dataclass
 class _Gathered:

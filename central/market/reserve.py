@@ -83,17 +83,23 @@ class _Quarter:
         return surplus
 
 
-def reserve_w(firm: Firm, rule: ReserveRule) -> Floats:
+Parts = list[tuple[Limits, Floats, Floats]]
+"""Limits, what must be reached of each row [W], and what a watt of shortage costs."""
+
+
+def reserve_w(firm: Firm, rule: ReserveRule) -> tuple[Floats, Parts]:
     """Return what is taken of each spare cell [W], the cheapest if all of it were called.
+
+    And what it was to reach: where nothing is short, what surplus there is may be used up.
 
     Raises:
         InvariantBroken: the solver gave up.
     """
     if rule is ReserveRule.NONE or not len(firm.spare) or not firm.sold.taken_w:
-        return np.zeros(len(firm.spare))
+        return np.zeros(len(firm.spare)), []
     quarters = list(_quarters(firm))
     if rule is ReserveRule.LARGEST_OFFER or not firm.book.delivered:
-        return _cheapest(firm, _largest_loss_w(firm, quarters))
+        return _cheapest(firm, quarters, _largest_loss_w(firm, quarters))
     return _sure_enough_w(firm, quarters)
 
 
@@ -133,28 +139,36 @@ def _largest_loss_w(firm: Firm, quarters: Sequence[_Quarter]) -> Floats:
     return short_w
 
 
-def _cheapest(firm: Firm, short_w: Floats) -> Floats:
-    """Return the cheapest spare cells that make up for a shortage of each row [W].
+def _cheapest(firm: Firm, quarters: Sequence[_Quarter], short_w: Floats) -> tuple[Floats, Parts]:
+    """Return the cheapest spare cells that make up for a shortage of each row [W], and for what.
 
-    Where nothing is short, what surplus there is may be used up, but no more: that limit holds.
+    No row is left with less than it needs when all deliver, were it never so dear to make up.
     """
-    if not (short_w > TAKEN_W).any():
-        return np.zeros(len(firm.spare))
-    cap = np.where(short_w > TAKEN_W, firm.limits.cap_ueur_per_mwh, np.inf)
-    demand = Demand.of(firm.spare, [(firm.limits, short_w, cap)])
-    return cheapest(firm.spare, firm.book.offers, demand, firm.sold)
+    short = short_w > TAKEN_W
+    parts = [(firm.limits, short_w, np.where(short, firm.limits.cap_ueur_per_mwh, np.inf))]
+    if not short.any():
+        return np.zeros(len(firm.spare)), parts
+    surplus_w, in_danger = np.zeros(len(short)), np.zeros(len(short), dtype=bool)
+    for quarter in quarters:
+        surplus_w[quarter.rows] = quarter.surplus_w
+        in_danger[quarter.rows] = (quarter.effect < 0).any(axis=1)
+    if (in_danger := in_danger & short).any():
+        kept = firm.limits.rows_of(in_danger)
+        parts.append((kept, -surplus_w[in_danger], np.full(len(kept.rows), np.inf)))
+    demand = Demand.of(firm.spare, parts)
+    return cheapest(firm.spare, firm.book.offers, demand, firm.sold), parts
 
 
-def _sure_enough_w(firm: Firm, quarters: Sequence[_Quarter]) -> Floats:
+def _sure_enough_w(firm: Firm, quarters: Sequence[_Quarter]) -> tuple[Floats, Parts]:
     """Return reserve with which each need is delivered as surely as was asked for [W].
 
     What a row needs by itself, in the order of price over effectiveness, is bought for all rows
     together; where others were cheaper then, and less sure, the row asks for more.
     """
-    taken_w = np.zeros(len(firm.spare))
     asked_w = np.zeros(len(firm.limits.rows))
     for quarter in quarters:
         asked_w[quarter.rows] = -quarter.surplus_w
+    taken_w, parts = _cheapest(firm, quarters, asked_w)
     for _ in range(_MOST_ROUNDS):
         wanted_w = asked_w.copy()
         for quarter in quarters:
@@ -165,8 +179,8 @@ def _sure_enough_w(firm: Firm, quarters: Sequence[_Quarter]) -> Floats:
         if (wanted_w <= asked_w + TAKEN_W).all():
             break
         asked_w = np.maximum(asked_w, wanted_w)
-        taken_w = _cheapest(firm, asked_w)
-    return taken_w
+        taken_w, parts = _cheapest(firm, quarters, asked_w)
+    return taken_w, parts
 
 
 def _unsure_w(firm: Firm, quarter: _Quarter, taken_w: Floats) -> Floats:

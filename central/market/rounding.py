@@ -1,0 +1,153 @@
+"""Whole watts of what a programme took: up, and no limit that must hold becomes worse by it.
+
+```
+ up      every need is met                                           1428.57 -> 1429
+ down    a watt less of what harms a limit that must hold, where it would not hold
+ again   a watt more of something else, where that leaves a need short that was met
+```
+
+A need that is short after that is short in whole watts, whatever is tried, and told as unmet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from central.documents.offer import Acceptance, FlexOffer
+from central.market.binding import TAKEN_W
+from central.market.cells import Cells
+from central.market.demand import effects
+from central.market.limits import Booleans, Floats, Integers, Limits
+
+MISSING_W = 1e-2
+"""What a need may be short of: it is not told as unmet."""
+_HOLDS_W = 1e-7
+_USEFUL = 1e-9
+
+
+def whole_w(
+    cells: Cells,
+    offers: Sequence[FlexOffer],
+    wanted_w: Floats,
+    parts: Sequence[tuple[Limits, Floats, Floats]],
+) -> Floats:
+    """Return whole watts of each cell that do what was wanted of it [W].
+
+    Args:
+        cells: what may be taken.
+        offers: of the book.
+        wanted_w: what a programme took of each cell.
+        parts: limits, what must be reached of each row [W], and what a watt of shortage costs;
+            infinite where there may be none. Those that the programme was made with.
+    """
+    taken_w = np.minimum(np.ceil(wanted_w - TAKEN_W), cells.most_w)
+    taken_w[wanted_w <= TAKEN_W] = 0.0
+    for ms in map(int, np.unique(cells.start_ms[taken_w > 0])):
+        inside = np.flatnonzero(cells.start_ms == ms)
+        effect = [effects(limits, cells, ms, cells.start_ms == ms) for limits, *_ in parts]
+        rows = [limits.start_ms == ms for limits, *_ in parts]
+        quarter = _Quarter(
+            cells, offers, inside, np.vstack(effect),
+            np.concatenate([need_w[at] for (_, need_w, _), at in zip(parts, rows, strict=True)]),
+            np.concatenate([cap[at] for (*_, cap), at in zip(parts, rows, strict=True)]),
+            wanted_w[inside], taken_w[inside],
+        )  # fmt: skip
+        quarter.lower()
+        quarter.make_up()
+        taken_w[inside] = quarter.taken_w
+    return taken_w
+
+
+@dataclass
+class _Quarter:
+    """The cells and rows of one quarter-hour.
+
+    Args:
+        cells, offers: see `whole_w`.
+        inside: which cells.
+        effect: of a watt of each on each row, shape (rows, cells).
+        need_w, cap_ueur_per_mwh: of each row.
+        wanted_w, taken_w: of each cell.
+    """
+
+    cells: Cells
+    offers: Sequence[FlexOffer]
+    inside: Integers
+    effect: Floats
+    need_w: Floats
+    cap_ueur_per_mwh: Floats
+    wanted_w: Floats
+    taken_w: Floats
+
+    @property
+    def must_hold(self) -> Booleans:
+        """Tell which rows may not be short."""
+        return np.isinf(self.cap_ueur_per_mwh)
+
+    @property
+    def spare_w(self) -> Floats:
+        """Return what is done for each row beyond its need; below 0 it is short [W]."""
+        spare: Floats = self.effect @ self.taken_w - self.need_w
+        return spare
+
+    def lower(self) -> None:
+        """Take watts away, first those rounded up, until every row holds that must."""
+        while True:
+            spare_w = np.where(self.must_hold, self.spare_w, np.inf)
+            row = int(np.argmin(spare_w)) if len(spare_w) else -1
+            if row < 0 or spare_w[row] >= -_HOLDS_W:
+                return
+            harm = self.effect[row]
+            able = (harm < -_USEFUL) & (self.taken_w >= 1)
+            able &= self.taken_w - 1 >= self.cells.least_w[self.inside]
+            rounded = able & (self.taken_w > self.wanted_w)
+            able = rounded if rounded.any() else able
+            if not able.any():
+                return
+            self.taken_w[np.argmin(np.where(able, harm, np.inf))] -= 1
+
+    def make_up(self) -> None:
+        """Take watts of others where a need is short that the programme met."""
+        met = self.effect @ self.wanted_w - self.need_w >= -MISSING_W
+        for row in np.flatnonzero(met & ~self.must_hold):
+            while self.spare_w[row] < -MISSING_W:
+                at = self._cheapest(int(row), met)
+                if at < 0:
+                    break
+                self.taken_w[at] += 1
+
+    def _cheapest(self, row: int, met: Booleans) -> int:
+        """Return the cell of which a watt more serves a row best and harms none, -1 if none."""
+        spare_w = self.spare_w
+        best, found = self.cap_ueur_per_mwh[row], -1
+        for at in np.flatnonzero(self.effect[row] > _USEFUL):
+            after_w = spare_w + self.effect[:, at]
+            short = np.where(self.must_hold, after_w < -_HOLDS_W, after_w < -MISSING_W)
+            harmed = short & (self.effect[:, at] < 0) & (met | self.must_hold)
+            if self._may_grow(int(at)) and not harmed.any():
+                ratio = self._next_price(int(at)) / self.effect[row, at]
+                if ratio <= best and (found < 0 or ratio < best):
+                    best, found = ratio, int(at)
+        return found
+
+    def _may_grow(self, at: int) -> bool:
+        """Tell whether a watt more breaks no minimum and no tie."""
+        cell, more_w = self.inside[at], self.taken_w[at] + 1
+        offer = self.offers[self.cells.offer[cell]]
+        if more_w > self.cells.most_w[cell] or offer.acceptance is Acceptance.BLOCK:
+            return False
+        if self.taken_w[at] > 0:
+            return True
+        pods = {self.offers[self.cells.offer[each]].pod for each in self.inside[self.taken_w > 0]}
+        ties = (offer.linked_to, offer.exclusive_group, offer.longest_s, offer.rest_s,
+                offer.call_count)  # fmt: skip
+        is_free = ties == (None,) * len(ties) and offer.pod not in pods
+        return is_free and bool(more_w >= self.cells.least_w[cell])
+
+    def _next_price(self, at: int) -> float:
+        """Return the price of the next watt of a cell [µEUR/MWh]."""
+        own = self.cells.cell == self.inside[at]
+        ends_w = np.cumsum(self.cells.width_w[own])
+        step = min(int(np.searchsorted(ends_w, self.taken_w[at], side="right")), len(ends_w) - 1)
+        return float(self.cells.price_ueur_per_mwh[own][step])

@@ -1,0 +1,122 @@
+"""Whole watts: what is met in parts of a watt is met in whole ones, and no limit pays for it."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from central.documents.elements import Bound
+from central.documents.offer import FlexOffer
+from central.documents.outcome import MarketOutcome
+from central.documents.request import FlexRequest
+from central.market.book import Book
+from central.market.rules import ReserveRule, Rules
+from tests.markets import book, offer, request, start_ms
+from tests.outcomes import awards_of, outcome_of, relief_nano, unmet_w, wanted_nano
+
+RESERVE = Rules(reserve=ReserveRule.LARGEST_OFFER)
+Effects = Sequence[Mapping[str, float]]
+
+
+def asking(need_kw: int, effects: Effects, **other: float) -> FlexRequest:
+    """Return a request for the first limit; the others are told and must not become worse."""
+    watched = [(place, 0) for place in range(1, len(effects))]
+    bounds = (Bound.LINE,) * len(effects)
+    best = [{"best": 1.0 if not place else 0.0, **each} for place, each in enumerate(effects)]
+    return request(
+        10**6, {(0, 0): need_kw}, best, bounds=bounds, quarters=1, watched=watched, **other
+    )  # fmt: skip
+
+
+def offered(*kw_and_eur: tuple[int, float]) -> list[FlexOffer]:
+    return [
+        offer(number, {0: kw}, eur, quarters=1) for number, (kw, eur) in enumerate(kw_and_eur, 1)
+    ]
+
+
+def market(offers: Sequence[FlexOffer], asked: FlexRequest) -> Book:
+    return book(offers, [asked], {n: f"N{n}" for n in range(1, len(offers) + 1)}, quarters=1)
+
+
+def held(of: Book, told: MarketOutcome, asked: FlexRequest) -> None:
+    """Check that what is told as unmet is all that is, and that no limit became worse."""
+    relief, missing_w = relief_nano(of, told, asked), unmet_w(told)[start_ms(0)]
+    for (place, ms), wanted in wanted_nano(asked).items():
+        lacking = missing_w * 1_000_000 if place == 0 else 0
+        assert relief[place, ms] + lacking >= wanted
+
+
+@pytest.mark.parametrize(
+    ("need_kw", "effects", "prices", "taken"),
+    [
+        # Rounding the first one up is borne: what the second one does for the limit is rounded too.
+        (10, [{"N1": 0.7}, {"N1": -0.1, "N2": 1.0}], [(20, 50), (20, 60)], [14_286, 1_429]),
+        # Each harms a limit that the other one helps.
+        (17, [{"N1": 0.846, "N2": 0.592}, {"N1": -0.231, "N2": 0.89},
+              {"N1": 0.649, "N2": -0.216}], [(22, 160), (28, 190)], [17_006, 4_414]),
+    ],
+)  # fmt: skip
+def test_what_could_be_met_is_not_told_as_a_watt_unmet(
+    need_kw: int, effects: Effects, prices: list[tuple[int, float]], taken: list[int]
+) -> None:
+    asked = asking(need_kw, effects)
+    of = market(offered(*prices), asked)
+    told = outcome_of(of)
+    assert [awards_of(told)[number][0] for number in (1, 2)] == taken
+    assert not told.unmet
+    held(of, told, asked)
+
+
+def test_a_watt_that_must_go_is_made_up_for_by_another_offer() -> None:
+    """The third offer is all that holds the second limit: the first may move 6666.67 W."""
+    asked = asking(10, [{"N1": 0.7, "N2": 0.5}, {"N1": -0.15, "N3": 1.0}])
+    of = market(offered((20, 10), (20, 50), (1, 10)), asked)
+    told = outcome_of(of)
+    assert awards_of(told) == {1: [6_666], 2: [10_668], 3: [1_000]}
+    assert not told.unmet
+    held(of, told, asked)
+
+
+def test_what_nobody_else_can_make_up_for_is_unmet_by_a_watt() -> None:
+    asked = asking(10, [{"N1": 0.7, "N2": 0.5}, {"N1": -0.15, "N3": 1.0}])
+    of = market([*offered((20, 10)), offer(2, {0: 5}, 50.0, quarters=1),
+                 offer(3, {0: 1}, 10.0, quarters=1)], asked)  # fmt: skip
+    told = outcome_of(of)
+    assert unmet_w(told)[start_ms(0)] == 2_834, "10000 - 0.7 * 6666 - 0.5 * 5000, in whole watts"
+    held(of, told, asked)
+
+
+def test_a_dearer_watt_than_is_paid_makes_up_for_nothing() -> None:
+    asked = asking(
+        10, [{"N1": 0.7, "N2": 0.5}, {"N1": -0.15, "N3": 1.0}], most_eur_per_mwh=90.0
+    )  # fmt: skip
+    of = market(offered((20, 10), (20, 50), (1, 10)), asked)
+    told = outcome_of(of)
+    assert awards_of(told) == {1: [6_666], 3: [1_000]}
+    held(of, told, asked)
+
+
+SHARES = st.integers(-600, 900).map(lambda each: each / 1_000)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    need_kw=st.integers(5, 20),
+    helps=st.lists(st.integers(100, 990).map(lambda each: each / 1_000), min_size=2, max_size=4),
+    others=st.lists(st.lists(SHARES, min_size=4, max_size=4), min_size=1, max_size=2),
+    made=st.lists(st.tuples(st.integers(5, 30), st.integers(2, 20)), min_size=4, max_size=4),
+    rules=st.sampled_from([Rules(reserve=ReserveRule.NONE), RESERVE]),
+)
+def test_no_limit_becomes_worse_by_whole_watts(
+    need_kw: int, helps: list[float], others: list[list[float]],
+    made: list[tuple[int, int]], rules: Rules,
+) -> None:  # fmt: skip
+    count = len(helps)
+    effects = [
+        {f"N{number}": share for number, share in enumerate(each[:count], 1)}
+        for each in [helps, *others]
+    ]
+    asked = asking(need_kw, effects)
+    of = market(offered(*((kw, eur * 10.0) for kw, eur in made[:count])), asked)
+    held(of, outcome_of(of, rules), asked)
