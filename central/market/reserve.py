@@ -16,7 +16,6 @@ average this one varies most. A POD without a history is as sure as the mean of 
 one; as long as nobody has, the loss of the largest offer is what counts.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,11 +29,9 @@ from central.market.demand import Demand, effects, effects_of
 from central.market.limits import Floats, Integers, Limits
 from central.market.rules import ReserveRule
 from central.market.solving import cheapest
+from central.market.surety import Losses
 
 _PERMILLE = 1_000.0
-_BINS = 1_000
-"""Losses are counted upwards in thousandths of a row's need."""
-_SURE = 1e-9
 _USEFUL = 1e-9
 _MOST_ROUNDS = 8
 
@@ -169,12 +166,14 @@ def _sure_enough_w(firm: Firm, quarters: Sequence[_Quarter]) -> tuple[Floats, Pa
     for quarter in quarters:
         asked_w[quarter.rows] = -quarter.surplus_w
     taken_w, parts = _cheapest(firm, quarters, asked_w)
+    unsure = [_Unsure(firm, quarter) for quarter in quarters]
     for _ in range(_MOST_ROUNDS):
         wanted_w = asked_w.copy()
-        for quarter in quarters:
-            more_w = _unsure_w(firm, quarter, taken_w)
-            brought_w = np.maximum(quarter.effect @ taken_w[quarter.spare], 0.0)
-            rows = quarter.rows[more_w > TAKEN_W]
+        for each in unsure:
+            taken = taken_w[each.quarter.spare]
+            more_w = each.more_w(taken)
+            brought_w = np.maximum(each.quarter.effect @ taken, 0.0)
+            rows = each.quarter.rows[more_w > TAKEN_W]
             wanted_w[rows] = (brought_w + more_w)[more_w > TAKEN_W]
         if (wanted_w <= asked_w + TAKEN_W).all():
             break
@@ -183,28 +182,59 @@ def _sure_enough_w(firm: Firm, quarters: Sequence[_Quarter]) -> tuple[Floats, Pa
     return taken_w, parts
 
 
-def _unsure_w(firm: Firm, quarter: _Quarter, taken_w: Floats) -> Floats:
-    """Return of each row how much more reserve it takes to be sure enough of its need [W]."""
-    more_w = np.zeros(len(quarter.rows))
-    spare = firm.spare.offer[quarter.spare].tolist()
-    share = np.concatenate([quarter.held_share, _shares(firm.book, spare)])
-    price = firm.spare.mean_price(firm.spare.most_w)[quarter.spare]
-    taken = taken_w[quarter.spare]
-    left_w = np.where(taken > TAKEN_W, 0.0, firm.spare.most_w[quarter.spare])
-    for place, effect in enumerate(quarter.effect):
-        if quarter.need_w[place] > TAKEN_W:
-            held_w = np.concatenate([quarter.held_w[place], effect * taken])
-            useful = np.flatnonzero((effect > _USEFUL) & (left_w > 0))
-            ratio = price[useful] / effect[useful]
-            within = ratio <= firm.limits.cap_ueur_per_mwh[quarter.rows[place]]
-            order = useful[within][np.argsort(ratio[within], kind="stable")]
-            more_w[place] = missing_w(
-                float(quarter.need_w[place]),
-                (held_w, share),
-                ((effect * left_w)[order], share[len(quarter.held_share) + order]),
-                _target(firm, int(quarter.rows[place])),
-            )
-    return more_w
+class _Unsure:
+    """What a quarter-hour's needs still lack to be sure enough, whatever reserve is taken.
+
+    What is bought for sure stays as it is from round to round: its losses are counted once.
+    """
+
+    def __init__(self, firm: Firm, quarter: _Quarter) -> None:
+        self.firm, self.quarter = firm, quarter
+        spare = firm.spare.offer[quarter.spare].tolist()
+        self.share = _shares(firm.book, spare)
+        self.most_w = firm.spare.most_w[quarter.spare]
+        self.price = firm.spare.mean_price(firm.spare.most_w)[quarter.spare]
+        self.held: dict[int, Losses] = {}
+        self.known: tuple[bytes, Floats] | None = None
+
+    def more_w(self, taken_w: Floats) -> Floats:
+        """Return of each row how much more reserve it takes beside what is taken [W]."""
+        key = taken_w.tobytes()
+        if self.known is None or self.known[0] != key:
+            quarter, more_w = self.quarter, np.zeros(len(self.quarter.rows))
+            for place in np.flatnonzero(quarter.need_w > TAKEN_W).tolist():
+                more_w[place] = self._missing_w(place, taken_w)
+            self.known = key, more_w
+        return self.known[1]
+
+    def _missing_w(self, place: int, taken_w: Floats) -> float:
+        losses = self._losses(place, taken_w)
+        if losses is None:
+            return 0.0
+        effect, row = self.quarter.effect[place], int(self.quarter.rows[place])
+        left_w = np.where(taken_w > TAKEN_W, 0.0, self.most_w)
+        useful = np.flatnonzero((effect > _USEFUL) & (left_w > 0))
+        ratio = self.price[useful] / effect[useful]
+        within = ratio <= self.firm.limits.cap_ueur_per_mwh[row]
+        order = useful[within][np.argsort(ratio[within], kind="stable")]
+        return losses.missing_w(
+            (effect * left_w)[order], self.share[order], _target(self.firm, row)
+        )  # fmt: skip
+
+    def _losses(self, place: int, taken_w: Floats) -> Losses | None:
+        """Return the losses of all that is held for a row, reserve too."""
+        quarter = self.quarter
+        held_w, need_w = quarter.held_w[place], float(quarter.need_w[place])
+        reserve_w = quarter.effect[place] * taken_w
+        if held_w.sum() < need_w:
+            # What is held is the need then, so reserve changes the bins.
+            both_w = np.concatenate([held_w, reserve_w])
+            return Losses.of(need_w, both_w, np.concatenate([quarter.held_share, self.share]))
+        if place not in self.held:
+            losses = Losses.of(need_w, held_w, quarter.held_share)
+            assert losses is not None, "as much is held as needed"  # noqa: S101 -- said above
+            self.held[place] = losses
+        return self.held[place].with_more(reserve_w, self.share)
 
 
 def _target(firm: Firm, row: int) -> float:
@@ -212,72 +242,3 @@ def _target(firm: Firm, row: int) -> float:
     requests = firm.book.of_buyer(Buyer.DSO)
     asking = firm.limits.rows[row].requests
     return max(requests[at].reliability_permille for at in asking) / _PERMILLE
-
-
-def missing_w(
-    need_w: float, held: tuple[Floats, Floats], spare: tuple[Floats, Floats], target: float
-) -> float:
-    """Return how much more must be held so that a need is delivered surely enough [W].
-
-    All that there is where that does not suffice. Where less is held than needed, what is held is
-    the need: the rest is unmet anyhow.
-
-    Args:
-        need_w: what must be delivered, above 0.
-        held: power [W] and probability of delivery of each that is sold; below 0 is harm, which
-            is counted as delivered for sure.
-        spare: of each that could be added, in this order.
-        target: the probability that is asked for, 0 … 1.
-    """
-    net_w = float(held[0].sum())
-    if net_w <= TAKEN_W:
-        return 0.0
-    losses = _Losses(min(need_w, net_w) / _BINS, max(net_w - need_w, 0.0))
-    for power_w, share in zip(*held, strict=True):
-        if power_w > TAKEN_W:
-            losses.add(float(power_w), float(share))
-    added_w = 0.0
-    for power_w, share in zip(*spare, strict=True):
-        if losses.borne() >= target - _SURE:
-            break
-        enough_w = losses.enough_w(float(power_w), float(share), target)
-        added_w += enough_w
-        losses.bear(enough_w, float(share))
-    return added_w
-
-
-class _Losses:
-    """How likely it is that so much is lost, in bins counted upwards; and what can be borne."""
-
-    def __init__(self, bin_w: float, surplus_w: float) -> None:
-        self.bin_w, self.surplus_w = bin_w, surplus_w
-        self.likely = np.ones(1)
-
-    def add(self, power_w: float, share: float) -> None:
-        """Let somebody lose their power, unless they deliver."""
-        bins = math.ceil(power_w / self.bin_w - _SURE)
-        lost = np.concatenate([np.zeros(bins), self.likely * (1.0 - share)])
-        lost[: len(self.likely)] += self.likely * share
-        self.likely = lost
-
-    def bear(self, power_w: float, share: float) -> None:
-        """Let somebody bear losses, and lose their power themselves unless they deliver."""
-        self.surplus_w += power_w
-        self.add(power_w, share)
-
-    def borne(self, more_w: float = 0.0) -> float:
-        """Return how likely it is that no more is lost than can be borne, with more to bear it."""
-        bins = math.floor((self.surplus_w + more_w) / self.bin_w + _SURE)
-        return float(self.likely[: bins + 1].sum())
-
-    def enough_w(self, power_w: float, share: float, target: float) -> float:
-        """Return how much of somebody's power makes it sure enough; all where none does [W]."""
-        wanted = target - (1.0 - share) * self.borne() - _SURE
-        if share * self.borne(power_w) < wanted:
-            return power_w
-        low, high = 0, math.ceil(power_w / self.bin_w - _SURE)
-        while high - low > 1:
-            middle = (low + high) // 2
-            is_enough = share * self.borne(middle * self.bin_w) >= wanted
-            low, high = (low, middle) if is_enough else (middle, high)
-        return min(high * self.bin_w, power_w)

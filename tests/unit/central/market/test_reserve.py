@@ -1,15 +1,10 @@
 """Reserve: enough when somebody fails, no more than that, and never against a limit."""
 
-import numpy as np
-import pytest
-
 from central.documents.elements import Bound
 from central.documents.header import Direction
 from central.documents.outcome import AwardKind
 from central.market.book import Book
 from central.market.clearing import Clearing, clear
-from central.market.limits import Floats
-from central.market.reserve import missing_w
 from central.market.rules import ReserveRule, Rules
 from tests.markets import book, offer, request
 
@@ -31,12 +26,6 @@ def _by_pod(found: Clearing, kind: AwardKind) -> dict[int, int]:
         for each in found.takes
         if each.kind is kind
     }
-
-
-def of(*pairs: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Return powers [W] and shares."""
-    powers_w, shares = np.array(pairs, dtype=float).reshape(-1, 2).T
-    return powers_w, shares
 
 
 def test_the_loss_of_the_largest_is_made_up_for_at_the_least_price_over_effect() -> None:
@@ -105,49 +94,3 @@ def test_two_limits_are_both_as_sure_as_asked() -> None:
     )
     assert firm == {1: 10_000, 2: 5_000}
     assert reserve == {3: 10_000, 4: 5_000}
-
-
-@pytest.mark.parametrize(
-    ("held", "spare", "target", "missing"),
-    [
-        (((10.0, 0.95),), ((5.0, 0.9),), 0.9, 0.0),
-        (((10.0, 0.8),), ((10.0, 0.5),), 0.9, 10.0),
-        (((10.0, 0.8),), ((4.0, 0.5),), 0.9, 4.0),
-        (((5.0, 0.9), (5.0, 0.9)), ((5.0, 0.9), (5.0, 0.9)), 0.95, 5.0),
-        (((5.0, 0.9), (5.0, 0.9)), ((2.0, 0.9), (4.0, 0.9)), 0.95, 5.0),
-        (((6.0, 0.5), (6.0, 0.9)), ((8.0, 1.0),), 0.9, 4.0),
-        (((14.0, 0.9), (-4.0, 0.5)), ((20.0, 1.0),), 0.95, 14.0),
-        (((4.0, 0.8),), ((10.0, 1.0),), 0.9, 4.0),
-        ((), ((10.0, 1.0),), 0.9, 0.0),
-    ],
-)
-def test_how_much_is_missing(
-    held: tuple[tuple[float, float], ...],
-    spare: tuple[tuple[float, float], ...],
-    target: float,
-    missing: float,
-) -> None:
-    """Needs of 10 W; the last but one has 4 W of them, the rest is unmet and needs no reserve."""
-    assert missing_w(10.0, of(*held), of(*spare), target) == pytest.approx(missing, abs=0.02)
-
-
-def test_losses_are_counted_so_that_the_true_chance_is_never_less() -> None:
-    draw = np.random.default_rng(5)
-    for _ in range(30):
-        powers_w, shares = draw.uniform(1, 9, 8), draw.uniform(0.6, 1.0, 8)
-        more_w, sure = draw.uniform(1, 9, 6), draw.uniform(0.6, 1.0, 6)
-        need_w = float(powers_w.sum()) * 0.9
-        missing = missing_w(need_w, (powers_w, shares), (more_w, sure), 0.95)
-        parts = np.clip(missing - (np.cumsum(more_w) - more_w), 0.0, more_w)
-        chance = chance_of(
-            need_w, np.concatenate([powers_w, parts]), np.concatenate([shares, sure])
-        )
-        assert chance >= 0.95 - 1e-9 or missing == pytest.approx(more_w.sum())
-
-
-def chance_of(need_w: float, powers_w: Floats, shares: Floats) -> float:
-    """Return how likely a need is delivered, by all that can happen."""
-    count = len(powers_w)
-    happens = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
-    likely = np.where(happens, shares, 1 - shares).prod(axis=1)
-    return float(likely[happens @ powers_w >= need_w - 1e-9].sum())

@@ -19,13 +19,13 @@ RESERVE = Rules(reserve=ReserveRule.LARGEST_OFFER)
 Effects = Sequence[Mapping[str, float]]
 
 
-def asking(need_kw: int, effects: Effects, **other: float) -> FlexRequest:
+def asking(need_kw: int, effects: Effects, most_eur_per_mwh: float = 1_000.0) -> FlexRequest:
     """Return a request for the first limit; the others are told and must not become worse."""
-    watched = [(place, 0) for place in range(1, len(effects))]
-    bounds = (Bound.LINE,) * len(effects)
-    best = [{"best": 1.0 if not place else 0.0, **each} for place, each in enumerate(effects)]
     return request(
-        10**6, {(0, 0): need_kw}, best, bounds=bounds, quarters=1, watched=watched, **other
+        10**6, {(0, 0): need_kw},
+        [{"best": 0.0 if place else 1.0, **each} for place, each in enumerate(effects)],
+        bounds=(Bound.LINE,) * len(effects), quarters=1, most_eur_per_mwh=most_eur_per_mwh,
+        watched=[(place, 0) for place in range(1, len(effects))],
     )  # fmt: skip
 
 
