@@ -1,7 +1,9 @@
 """A market floor over the demo grid: two aggregators with devices, owners who allow them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from central.aggregator.devices.declared import Battery, Device, Generation, Load, Vehicle
@@ -9,11 +11,13 @@ from central.aggregator.portfolio import Customer, Portfolio
 from central.aggregator.pricing import Terms
 from central.calendar import day_interval, gate_ms
 from central.documents.availability import AvailableQuarter, DerAvailability
-from central.documents.encoding import sign
+from central.documents.encoding import sign, to_json
 from central.documents.header import Document
+from central.dso.grid.model import Grid
 from central.market.rules import Rules
 from central.scd.documents import checked
 from central.scd.documents_entries import SealReason
+from central.sessions.desk import Desk
 from central.sessions.floor import Floor, Seat
 from ledger.facts.interval import QUARTER_MS
 from ledger.facts.pod import Pod
@@ -48,14 +52,14 @@ def devices_of(number: int, contract_w: int) -> tuple[Device, ...]:
     return kinds[number % 5]
 
 
-def seat(party: str, every: int, of: int) -> Seat:
-    """Return an aggregator with one of so many of the demo grid's customers."""
+def seat(party: str, every: int, of: int, grid: Grid | None = None) -> Seat:
+    """Return an aggregator with one of so many of a grid's customers: the demo grid's if None."""
     customers = [
         Customer(
             pod=Pod(each.pod), contract_w=int(each.contract_w), owner="owners",
             devices=devices_of(number, int(each.contract_w)),
         )
-        for number, each in enumerate(demo().connections)
+        for number, each in enumerate((grid or demo()).connections)
         if number % of == every and each.contract_w >= 3_000
     ]  # fmt: skip
     terms = Terms(
@@ -86,9 +90,9 @@ def told_portfolio(portfolio: Portfolio, brp: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def availabilities(seats: Sequence[Seat]) -> list[DerAvailability]:
+def availabilities(seats: Sequence[Seat], market_day: date = DAY) -> list[DerAvailability]:
     """Return what the owners allow: everything, the whole day."""
-    day = day_interval(DAY)
+    day = day_interval(market_day)
     return [
         DerAvailability(
             mrid=mrid(f"{customer.pod} {device.resource}"), revision=1, created_ms=1,
@@ -106,11 +110,18 @@ def availabilities(seats: Sequence[Seat]) -> list[DerAvailability]:
     ]  # fmt: skip
 
 
+def without_names(document: Document) -> str:
+    """Return what a document says, apart from names that are drawn and when it was made."""
+    told = str(to_json(document))
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|'created_at': '[^']*'", "*", told)
+
+
 @dataclass
 class Scene:
     """A floor with stores that can fail, and the seals that were made on it."""
 
     peak_share: float = 2.2
+    desk_at: Callable[[float, HandClock], Desk] = desk
     rules: Rules = field(default_factory=Rules)
     seats: Sequence[Seat] = field(
         default_factory=lambda: [seat(party, at, 4) for at, party in enumerate(AGGREGATORS)]
@@ -125,7 +136,7 @@ class Scene:
     def floor(self) -> Floor:
         """Return the floor, as a process that starts finds it."""
         return Floor(
-            desk=desk(self.peak_share, self.clock), sessions=self.sessions,
+            desk=self.desk_at(self.peak_share, self.clock), sessions=self.sessions,
             documents=self.documents, keys=KEYS, clock=self.clock, rules=self.rules,
             seats=self.seats, seal=lambda reason, session: self.seals.append((reason, session)),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from central.sessions.durable import STOPPED
 
 _ACQUIRED = ("DA-10a", "DA-3c", "RT-8a", "RT-3c")
 _OFFERED = ("DA-6b", "RT-9a")
+_ASSESSED = ("DA-14a", "RT-12a")
 _APPROVED = ("DA-16a", "RT-13a-approved")
 _PUBLISHED = ("DA-17a", "RT-14a")
 _TSO_ASKS = ("DA-2c", "RT-2c", "DA-3c", "RT-3c")
@@ -21,6 +22,7 @@ class SessionState(StrEnum):
     STOPPED = "stopped"
     NOTHING_ASKED = "nothing_asked"
     NO_OFFERS = "no_offers"
+    NOTHING_TAKEN = "nothing_taken"
     NOTHING_BEARABLE = "nothing_bearable"
     PUBLISHED = "published"
 
@@ -31,6 +33,7 @@ MEANING = {
     SessionState.STOPPED: "an operator has stopped it",
     SessionState.NOTHING_ASKED: "neither DSO nor TSO asked for anything; published so",
     SessionState.NO_OFFERS: "nobody offered; every request is published as unmet",
+    SessionState.NOTHING_TAKEN: "no offer helps at a price that is paid; published as unmet",
     SessionState.NOTHING_BEARABLE: "the grid could bear none of the offers; published as unmet",
     SessionState.PUBLISHED: "outcomes and plans are published",
 }
@@ -73,6 +76,8 @@ def _published(last: Mapping[str, RowState]) -> SessionState:
         return SessionState.NOTHING_ASKED
     if _came_to_nothing(last, _OFFERED):
         return SessionState.NO_OFFERS
+    if _came_to_nothing(last, _ASSESSED):
+        return SessionState.NOTHING_TAKEN
     if _came_to_nothing({round_free(row): state for row, state in last.items()}, _APPROVED):
         return SessionState.NOTHING_BEARABLE
     return SessionState.PUBLISHED

@@ -1,14 +1,13 @@
 """The day-ahead market on the demo grid: every row, every way to end, a kill at each row."""
 
 import itertools
-import re
 from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 
 from central.documents.customers import CustomerList
-from central.documents.encoding import document_hash, encode, opened, to_json
+from central.documents.encoding import document_hash, encode, opened
 from central.documents.header import Buyer, Document
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome, Stage
@@ -26,7 +25,7 @@ from ledger.errors import Rejected
 from ledger.facts.interval import Interval
 from tests.desks import DAY
 from tests.fakes.scd_evidence import Failure
-from tests.floors import AGGREGATORS, Scene, availabilities, seat
+from tests.floors import AGGREGATORS, Scene, availabilities, seat, without_names
 
 NAME = f"day-ahead {DAY.isoformat()}"
 ROWS = [
@@ -155,8 +154,8 @@ def test_after_a_kill_at_every_row_the_session_ends_as_it_would_have() -> None:
                 day_ahead(killed.floor(), DAY)
     day_ahead(killed.floor(), DAY)
     assert [row.row for row in killed.sessions.rows(NAME) if row.has_ended] == rows
-    assert sorted(map(_without_names, documents(killed, Document))) == sorted(
-        map(_without_names, documents(calm, Document))
+    assert sorted(map(without_names, documents(killed, Document))) == sorted(
+        map(without_names, documents(calm, Document))
     )
 
 
@@ -171,18 +170,12 @@ def test_after_a_kill_between_the_rounds_the_same_is_published(traded: Scene) ->
     assert _awards(scene) == _awards(traded)
 
 
-def _without_names(document: Document) -> str:
-    """Return what a document says, apart from names that are drawn and when it was made."""
-    told = str(to_json(document))
-    return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|'created_at': '[^']*'", "*", told)
-
-
 def _awards(scene: Scene) -> list[str]:
     (whole,) = [
         each for each in documents(scene, MarketOutcome)
         if each.stage is Stage.FINAL and each.receiver == "dso"
     ]  # fmt: skip
-    return [_without_names(whole)]
+    return [without_names(whole)]
 
 
 # ── the other ways to end ───────────────────────────────────────────────────────────────────

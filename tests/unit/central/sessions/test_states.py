@@ -18,8 +18,8 @@ OK, NOTHING, FAILED = RowState.OK, RowState.NOTHING, RowState.FAILED
 
 def rows(**ended: RowState) -> list[SessionRow]:
     names = {"tso": "DA-2c", "dso_asked": "DA-10a", "tso_asked": "DA-3c", "offered": "DA-6b",
-             "approved": "DA-16a", "again": "DA-16a (2)", "published": "DA-17a",
-             "forecast": "DA-3a", "stopped": STOPPED}  # fmt: skip
+             "assessed": "DA-14a", "approved": "DA-16a", "again": "DA-16a (2)",
+             "published": "DA-17a", "forecast": "DA-3a", "stopped": STOPPED}  # fmt: skip
     return [
         SessionRow(session="s", row=names[name], state=state, told="", ended_ms=0)
         for name, state in ended.items()
@@ -39,8 +39,10 @@ def rows(**ended: RowState) -> list[SessionRow]:
         ),
         (rows(dso_asked=OK, tso_asked=NOTHING, offered=NOTHING, published=OK),
          SessionState.NO_OFFERS),
-        (rows(dso_asked=NOTHING, tso_asked=OK, offered=OK, approved=NOTHING, published=OK),
-         SessionState.NOTHING_BEARABLE),
+        (rows(dso_asked=OK, offered=OK, assessed=NOTHING, approved=NOTHING, published=OK),
+         SessionState.NOTHING_TAKEN),
+        (rows(dso_asked=NOTHING, tso_asked=OK, offered=OK, assessed=OK, approved=NOTHING,
+              published=OK), SessionState.NOTHING_BEARABLE),
         (rows(dso_asked=OK, offered=OK, approved=OK, again=NOTHING, published=OK),
          SessionState.NOTHING_BEARABLE),
         (rows(dso_asked=OK, offered=OK, approved=NOTHING, again=OK, published=OK),
