@@ -14,6 +14,7 @@ _FULL_PCT = 100
 _WIDEST_MARGIN_PU = 0.05
 _PRICINGS = ("pay_as_bid", "pay_as_cleared")
 _RESERVES = ("none", "largest_offer", "delivery_history")
+_EVERY = ("quarter", "hour")
 
 
 def _need(holds: bool, otherwise: str) -> None:  # noqa: FBT001 -- reads like a sentence
@@ -166,7 +167,8 @@ class MarketConfig:
     """The local flexibility market: its rules, and those who are played here.
 
     `portfolios` are the files of aggregators; `transmission` is the TSO's case, the packaged
-    example where the TSO is played and none is named.
+    example where the TSO is played and none is named. The service runs a real-time session before
+    every quarter-hour or every hour, and begins with a day's so long before its gate closes.
     """
 
     pricing: str = "pay_as_bid"
@@ -179,6 +181,8 @@ class MarketConfig:
     fee_eur_per_mwh: float = 10.0
     transmission: Path | None = None
     tso_maximum_price_eur_per_mwh: float = 400.0
+    real_time_every: str = "quarter"
+    day_ahead_lead_s: int = 600
 
     def __post_init__(self) -> None:
         """Refuse rules that are none, and prices nobody could offer at."""
@@ -186,6 +190,8 @@ class MarketConfig:
         _need(self.reserve in _RESERVES, f"reserve must be one of {', '.join(_RESERVES)}")
         _need(self.price_cap_eur_per_mwh > 0, "price_cap_eur_per_mwh must be above 0")
         _need(self.most_rounds >= 1, "most_rounds must be at least 1")
+        _need(self.real_time_every in _EVERY, f"real_time_every must be one of {', '.join(_EVERY)}")
+        _need(self.day_ahead_lead_s > 0, "day_ahead_lead_s must be above 0")
         _need(
             0 <= self.feed_in_eur_per_mwh <= self.retail_eur_per_mwh,
             "feed_in_eur_per_mwh must be 0 … retail_eur_per_mwh",

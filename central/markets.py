@@ -2,11 +2,16 @@
 
 import argparse
 import asyncio
+import logging
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from central.calendar import ROME, day_of
 from central.config import CentralConfig
@@ -35,6 +40,7 @@ from central.sessions.opening import (
     transmission_of,
 )
 from central.sessions.real_time import real_time
+from central.sessions.rolling import SETTLING_MS, Pace, Rolling, left_at_gate
 from central.sessions.scada import setting_of
 from central.sessions.states import MEANING, SessionState, is_tso_silent, state_of
 from central.sessions.verifying import verified
@@ -42,11 +48,15 @@ from ledger.command import Exit, show, subcommand
 from ledger.configuration import load
 from ledger.errors import Rejected
 from ledger.facts.clock import Clock
+from ledger.facts.interval import QUARTER_MS
 from ledger.proving import Trust
 
+log = logging.getLogger("central")
+
 _MS_PER_DAY = 86_400_000
+_MS_PER_S = 1_000
+_NAP_S = 0.2
 _OPEN_FOR_MS = 3_600_000
-_SETTLING_MS = 2_000
 _MOST_ROWS = 25
 _UEUR_PER_EUR = 1_000_000
 _W_PER_KW = 1_000
@@ -66,6 +76,8 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     told = "stand at the gate until it closes, for those who hand in by the API"
     run.add_argument("--wait", action="store_true", help=told)
     run.set_defaults(quiet=1)
+    told = "run each session as it falls due, until SIGTERM"
+    subcommand(own, "serve", told, _serve)
     looked = subcommand(own, "show", "tell a session: its rows, awards and reasons", _show)
     looked.add_argument("session", nargs="?", help="its name; without, all sessions are listed")
     stop = subcommand(own, "stop", "let no further row of a session begin", _stop)
@@ -85,7 +97,8 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    with _floor(arguments) as (floor, central):
+    with _floor(arguments, progress=_progress(arguments)) as (made, central):
+        floor = replace(made, at_gate=_waiting(arguments, central.clock))
         now_ms = central.clock.now_ms()
         if arguments.hours:
             name = _run_hours(floor, central, now_ms)
@@ -109,6 +122,59 @@ def _run_hours(floor: Floor, central: Central, now_ms: int) -> str:
         return real_time(floor, now_ms, seen, metered).name
     setting = setting_of(floor.desk.grid, floor.scada.standing())
     return real_time(floor, now_ms, seen, metered, setting=setting).name
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    config = load(CentralConfig, arguments.config, program="central").value
+    ending = threading.Event()
+    with _floor(arguments):
+        pass  # what is wrong with the configuration is told at once
+    if arguments.dry_run:
+        return Exit.OK
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    clock, chosen = config.clock.clock(), config.market
+
+    def nap(until_ms: int) -> None:
+        while clock.now_ms() < until_ms and not ending.wait(_NAP_S):
+            pass
+
+    quarters = 1 if chosen.real_time_every == "quarter" else _QUARTERS_PER_HOUR
+    pace = Pace(quarters * QUARTER_MS, chosen.day_ahead_lead_s * _MS_PER_S)
+    log.info("market.serving", extra={
+        "real_time_every": chosen.real_time_every, "day_ahead_lead_s": chosen.day_ahead_lead_s,
+    })  # fmt: skip
+    Rolling(_Served(arguments, ending), clock, nap, ending.is_set, pace).run()
+    log.info("market.ended")
+    return Exit.OK
+
+
+@dataclass(frozen=True)
+class _Served:
+    """Sessions as the service runs them: each on a floor of its own, so that files may change."""
+
+    arguments: argparse.Namespace
+    ending: threading.Event
+
+    def names(self) -> list[str]:
+        with _opened(self.arguments) as central:
+            return SqliteSessions(central.database).sessions()
+
+    def rows(self, session: str) -> list[SessionRow]:
+        with _opened(self.arguments) as central:
+            return SqliteSessions(central.database).rows(session)
+
+    def day_ahead(self, day: date) -> None:
+        with _floor(self.arguments, is_ending=self.ending.is_set) as (floor, central):
+            day_ahead(replace(floor, at_gate=left_at_gate(central.clock)), day)
+
+    def real_time(self, now_ms: int) -> None:
+        with _floor(self.arguments, is_ending=self.ending.is_set) as (floor, central):
+            _run_hours(floor, central, now_ms)
+
+    def stop(self, session: str, why: str) -> None:
+        with _opened(self.arguments) as central:
+            _session(central, session).stop(why)
 
 
 def _need_open(day: date, now_ms: int, closes_ms: int | None) -> None:
@@ -142,13 +208,16 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _stop(arguments: argparse.Namespace) -> int:
     with _opened(arguments) as central:
-        session = DurableSession(
-            arguments.session, SqliteSessions(central.database), central.documents, {},
-            central.clock,
-        )  # fmt: skip
         if not arguments.dry_run:
-            session.stop(arguments.why)
+            _session(central, arguments.session).stop(arguments.why)
     return Exit.OK
+
+
+def _session(central: Central, name: str) -> DurableSession:
+    """Return a session to be looked at or stopped."""
+    return DurableSession(
+        name, SqliteSessions(central.database), central.documents, {}, central.clock
+    )
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -215,7 +284,10 @@ def _own_trust(config: CentralConfig, central: Central) -> str:
 
 
 @contextmanager
-def _floor(arguments: argparse.Namespace) -> Iterator[tuple[Floor, Central]]:
+def _floor(
+    arguments: argparse.Namespace,
+    **told: Any,  # noqa: ANN401 -- fields of the floor
+) -> Iterator[tuple[Floor, Central]]:
     config = load(CentralConfig, arguments.config, program="central").value
     with opened(config) as central:
         services, keys = central.services(), config.played_keys()
@@ -241,8 +313,7 @@ def _floor(arguments: argparse.Namespace) -> Iterator[tuple[Floor, Central]]:
                     config.market.tso_maximum_price_eur_per_mwh * _UEUR_PER_EUR
                 ),
                 seal=seal,
-                at_gate=_waiting(arguments, central.clock),
-                progress=_progress(arguments),
+                **told,
             ),
             central,
         )
@@ -254,7 +325,7 @@ def _waiting(arguments: argparse.Namespace, clock: Clock) -> Callable[[Gates], N
         return lambda _: None
 
     def wait(gates: Gates) -> None:
-        asyncio.run(clock.sleep_until(gates.closes_ms + _SETTLING_MS))
+        asyncio.run(clock.sleep_until(gates.closes_ms + SETTLING_MS))
 
     return wait
 

@@ -24,7 +24,8 @@ from central.service import opened
 from central.sessions.floor import Seat
 from ledger.configuration import load
 from ledger.signing import SigningKey
-from tests.floors import PARTIES, availabilities, told_portfolio
+from tests.desks import DAY, demo_history, demo_town
+from tests.floors import AGGREGATORS, PARTIES, availabilities, seat, told_portfolio
 from tests.importing import write_history, write_weather
 
 RATE = 1.001
@@ -39,7 +40,7 @@ class Room:
         folder: an empty one.
         day: that is traded.
         history: what is known of the customers, up to some day after.
-        weather: as a service said it.
+        weather: as a service said it, if one says anything.
         seats: aggregators that are played.
         grid: none is the packaged one.
         days: so many of the history are written, up to the gate.
@@ -48,7 +49,7 @@ class Room:
     folder: Path
     day: date
     history: History
-    weather: Weather
+    weather: Weather | None
     seats: Sequence[Seat]
     grid: Grid | None = None
     days: int = 42
@@ -72,7 +73,7 @@ class Room:
             'series = "series"',
             "[dso]",
             'imports = "imports"',
-            f'weather = "{self.folder / "weather.csv"}"',
+            *([f'weather = "{self.folder / "weather.csv"}"'] if self.weather else []),
             *(['grid = "grid.json"'] if self.grid else []),
             "[market]",
             f"portfolios = {json.dumps([f'{each}.json' for each in self.parties])}",
@@ -85,7 +86,8 @@ class Room:
             lines += [f'key_file = "{party}.key"']
         self.config.write_text("\n".join(lines))
         write_history(self.history_file, self.history, gate_ms(self.day), self.days * 96)
-        write_weather(self.folder / "weather.csv", self.weather)
+        if self.weather is not None:
+            write_weather(self.folder / "weather.csv", self.weather)
         if self.grid is not None:
             write_grid(self.grid, self.folder / "grid.json")
         for made in self.seats:
@@ -143,3 +145,9 @@ def clock_at(then_ms: int) -> tuple[str, str]:
     """Return the lines of a clock that shows an instant now, and goes nearly as usual."""
     now_ms = time.time_ns() // 1_000_000
     return f"origin_ms = {round((RATE * now_ms - then_ms) / (RATE - 1))}", f"rate = {RATE}"
+
+
+def demo_room(folder: Path) -> Room:
+    """Return a room for the demo grid, more heavily drawn from than it bears."""
+    seats = [seat(party, place, 4) for place, party in enumerate(AGGREGATORS)]
+    return Room(folder, DAY, demo_history(2.2), demo_town().weather, seats)

@@ -50,6 +50,10 @@ class Ended:
     told: str = ""
 
 
+class Interrupted(Exception):
+    """The process was told to end: no further row begins here; the session goes on next time."""
+
+
 class SessionStopped(Rejected):
     """An operator has stopped the session: no row of it is gone through any more."""
 
@@ -65,6 +69,7 @@ class DurableSession:
         keys: of the parties that are played here.
         clock: stamps rows and documents.
         progress: told each row that begins.
+        is_ending: whether the process was told to end.
     """
 
     name: str
@@ -73,6 +78,7 @@ class DurableSession:
     keys: Mapping[str, SigningKey]
     clock: Clock
     progress: Callable[[str], None] = lambda _: None
+    is_ending: Callable[[], bool] = lambda: False
     _ended: dict[str, SessionRow] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +99,7 @@ class DurableSession:
 
         Raises:
             SessionStopped: somebody stopped the session.
+            Interrupted: the process was told to end.
             CertiflexError: the row failed; that is noted, and it may be gone through again.
         """
         known = self._ended.get(number)
@@ -103,11 +110,12 @@ class DurableSession:
         log.info("session.step", extra={"step": number, "session": self.name})
         try:
             return self._file(number, work())
-        except CertiflexError as error:
+        except Exception as error:
+            told = str(error) if isinstance(error, CertiflexError) else f"broke: {error!r}"
             log.warning("session.step_failed", extra={
-                "step": number, "session": self.name, "why": str(error),
+                "step": number, "session": self.name, "why": told,
             })  # fmt: skip
-            self._note_failed(number, error)
+            self._note_failed(number, told)
             raise
 
     def take(self, kind: type[Kind], number: str, work: Callable[[], Ended]) -> tuple[Kind, ...]:
@@ -154,6 +162,8 @@ class DurableSession:
             place += 1
 
     def _need_going(self) -> None:
+        if self.is_ending():
+            raise Interrupted(self.name)
         stopped = [row for row in self.store.rows(self.name) if row.row == STOPPED]
         if stopped:
             raise SessionStopped(
@@ -181,9 +191,9 @@ class DurableSession:
             )
         return checked(sign(document, key))[0]
 
-    def _note_failed(self, number: str, error: CertiflexError) -> None:
+    def _note_failed(self, number: str, told: str) -> None:
         try:
-            self.store.commit_row(self._row(number, RowState.FAILED, str(error)))
+            self.store.commit_row(self._row(number, RowState.FAILED, told))
         except CertiflexError as away:
             log.warning("session.not_noted", extra={"session": self.name, "why": str(away)})
 

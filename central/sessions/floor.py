@@ -75,6 +75,7 @@ class Floor:
         at_gate: is called before a session takes its book, and returns when it may: at once, or
             when its gate has closed, so that others can answer what the session has told them.
         progress: told each row that begins.
+        is_ending: whether the process was told to end: then no further row begins.
     """
 
     desk: Desk
@@ -90,6 +91,7 @@ class Floor:
     seal: Callable[[SealReason, str], object] = _unsealed
     at_gate: Callable[[Gates], None] = lambda _: None
     progress: Callable[[str], None] = lambda _: None
+    is_ending: Callable[[], bool] = lambda: False
     zones: Mapping[str, str] = field(init=False)
     nodes: Mapping[str, str] = field(init=False)
 
@@ -101,8 +103,9 @@ class Floor:
     def begun(self, session: str) -> DurableSession:
         """Return a session, at its beginning or where it was left."""
         return DurableSession(
-            session, self.sessions, self.documents, self.keys, self.clock, self.progress
-        )
+            session, self.sessions, self.documents, self.keys, self.clock, self.progress,
+            self.is_ending,
+        )  # fmt: skip
 
     def configure(self, session: DurableSession, row: str, asked: GridConfiguration) -> None:
         """Hand own means over to SCADA, once, before anything is asked of customers."""

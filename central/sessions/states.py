@@ -10,7 +10,7 @@ _ACQUIRED = ("DA-10a", "DA-3c", "RT-8a", "RT-3c")
 _OFFERED = ("DA-6b", "RT-9a")
 _ASSESSED = ("DA-14a", "RT-12a")
 _APPROVED = ("DA-16a", "RT-13a-approved")
-_PUBLISHED = ("DA-17a", "RT-14a")
+_PUBLISHED = ("DA-18a", "RT-15a")
 _TSO_ASKS = ("DA-2c", "RT-2c", "DA-3c", "RT-3c")
 
 

@@ -7,17 +7,14 @@ import pytest
 
 from tests.bench.conftest import Figure, Figures
 from tests.desks import DAY, demo
-from tests.e2e.test_market_day import Room, Told
+from tests.rooms import Told, demo_room
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
 
 
 def test_a_day_ahead_session(figures: Figures, tmp_path: Path, capsys: Told) -> None:
-    room = Room(tmp_path)
-    room.write()
-    for words in (["scd", "init"], ["history", "import", str(tmp_path / "history.csv")]):
-        assert room.run(capsys, *words)[0] == 0
-    room.owners_say()
+    room = demo_room(tmp_path)
+    room.open(capsys)
     begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
     status, told = room.run(capsys, "market", "run", "--day", DAY.isoformat())
     taken_s, cpu_s = time.perf_counter() - begin_s, time.process_time() - begin_cpu_s

@@ -4,17 +4,15 @@ from pathlib import Path
 
 from central.__main__ import main
 from central.calendar import day_start_ms
-from tests.desks import DAY, demo_history, demo_town
-from tests.floors import AGGREGATORS, seat
-from tests.rooms import Room, Told
+from tests.desks import DAY
+from tests.rooms import Told, demo_room
 
 EVENING_S = 18 * 3_600 + 1_860
 NAME = f"day-ahead {DAY.isoformat()}"
 
 
 def test_a_day_is_traded_told_exported_and_found_the_same(tmp_path: Path, capsys: Told) -> None:
-    seats = [seat(party, place, 4) for place, party in enumerate(AGGREGATORS)]
-    room = Room(tmp_path, DAY, demo_history(2.2), demo_town().weather, seats)
+    room = demo_room(tmp_path)
     room.open(capsys)
 
     status, told = room.run(capsys, "market", "run", "--day", DAY.isoformat())

@@ -9,10 +9,11 @@ import pytest
 from central.calendar import day_start_ms
 from central.documents.encoding import opened
 from central.documents.outcome import MarketOutcome, Stage
+from central.dso.delivering import Taken
 from central.dso.forecast.history import History
 from central.dso.limits import Limits
 from central.dso.powerflow import Setting
-from central.dso.validation import Taken, Validation, validate
+from central.dso.validation import Validation, validate
 from central.market.rules import Rules
 from central.scd.documents import DocumentQuery
 from central.scd.sessions import RowState, SessionRow
@@ -27,7 +28,7 @@ from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.desks import DAY
 from tests.floors import Scene
-from tests.villages import CALM_SHARE, PEAK_SHARE, village, village_scene
+from tests.villages import CALM_SHARE, PEAK_SHARE, village_scene
 
 EVENING_MS = day_start_ms(DAY) + 74 * QUARTER_MS
 Spoilt = Callable[[Floor], Floor]
@@ -132,8 +133,7 @@ def test_a_silent_tso_holds_nobody_up_and_is_told(market: Market) -> None:
     assert state_of(rows) is SessionState.PUBLISHED
     assert is_tso_silent(rows)
     assert "silent" in market.told(scene, market.ask_row)
-    example = Transmission.read(None)
-    played = replace(example, at_bus={village().substations[0].name: example.buses[-1]})
+    played = Transmission.read()
     again = market.scene()
     market.trade(again, lambda floor: replace(floor, transmission=played))
     assert "silent" not in market.told(again, market.ask_row)

@@ -19,7 +19,8 @@ OK, NOTHING, FAILED = RowState.OK, RowState.NOTHING, RowState.FAILED
 def rows(**ended: RowState) -> list[SessionRow]:
     names = {"tso": "DA-2c", "dso_asked": "DA-10a", "tso_asked": "DA-3c", "offered": "DA-6b",
              "assessed": "DA-14a", "approved": "DA-16a", "again": "DA-16a (2)",
-             "published": "DA-17a", "forecast": "DA-3a", "stopped": STOPPED}  # fmt: skip
+             "told": "DA-17a", "published": "DA-18a", "forecast": "DA-3a",
+             "stopped": STOPPED}  # fmt: skip
     return [
         SessionRow(session="s", row=names[name], state=state, told="", ended_ms=0)
         for name, state in ended.items()
@@ -32,6 +33,7 @@ def rows(**ended: RowState) -> list[SessionRow]:
         (rows(), SessionState.OPEN),
         (rows(forecast=OK), SessionState.OPEN),
         (rows(forecast=FAILED), SessionState.FAILED),
+        (rows(dso_asked=OK, offered=OK, approved=OK, told=OK), SessionState.OPEN),
         (rows(forecast=OK, stopped=OK), SessionState.STOPPED),
         (
             rows(dso_asked=NOTHING, tso_asked=NOTHING, offered=OK, published=OK),
