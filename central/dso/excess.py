@@ -12,7 +12,7 @@ from central.dso.powerflow import Flow, Setting
 from central.dso.sensitivity import Jacobian, Rows
 
 FULL_PCT = 100.0
-_NEAR_PU = 1e-3
+NEAR_PU = 1e-3
 
 
 def excess_pu(flow: Flow, limits: Limits) -> Floats:
@@ -42,14 +42,17 @@ def outstanding(grid: Grid, setting: Setting, excess: Floats) -> Booleans:
         setting: of these situations.
         excess: as `excess_pu` returns it.
     """
-    near: Booleans = (excess > -_NEAR_PU) & np.isfinite(excess)
+    near: Booleans = (excess > -NEAR_PU) & np.isfinite(excess)
     nodes = len(grid.nodes)
     closed = np.atleast_2d(grid.closed if setting.closed is None else setting.closed)
+    here = np.concatenate([grid.branch_from, grid.branch_to])
+    order = np.argsort(here, kind="stable")
+    node, first = np.unique(here[order], return_index=True)
+    branch, there = order % len(grid.branches), np.roll(here, len(grid.branches))[order]
     for side in (slice(0, nodes), slice(nodes, 2 * nodes)):
-        of_nodes, beside = excess[:, side], np.full((nodes, len(excess)), -np.inf)
-        for here, there in ((grid.branch_from, grid.branch_to), (grid.branch_to, grid.branch_from)):
-            np.maximum.at(beside, here, np.where(closed, of_nodes[:, there], -np.inf).T)
-        near[:, side] &= of_nodes >= beside.T
+        of_nodes = excess[:, side]
+        beside = np.where(closed[:, branch], of_nodes[:, there], -np.inf)
+        near[:, side][:, node] &= of_nodes[:, node] >= np.maximum.reduceat(beside, first, axis=1)
     return near
 
 

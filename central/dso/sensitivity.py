@@ -93,7 +93,7 @@ class Jacobian:
         factor = splu(self._at(np.conj(drawn_va / BASE_VA * over_u**2), live))
         seen = np.empty((2 * len(u_pu), len(rows)))
         seen[0::2], seen[1::2] = slope.real.T, -slope.imag.T
-        adjoint = factor.solve(seen, trans="T")
+        adjoint = factor.solve(seen)
         effect = -np.conj((adjoint[0::2] + 1j * adjoint[1::2]).T * over_u) / BASE_VA
         return Sensitivity(
             value, np.ascontiguousarray(effect.real), np.ascontiguousarray(effect.imag)
@@ -151,7 +151,7 @@ class Jacobian:
         return np.asarray(at_start * scale), np.asarray(at_end * scale)
 
     def _at(self, load: Phasors, live: Booleans) -> sparse.csc_array:
-        """Return J, real and imaginary part of each node side by side; 1 at a dead node."""
+        """Return J', real and imaginary part of each node side by side; 1 at a dead node."""
         jacobian, block = self._constant.copy(), self._diagonal
         jacobian.data[block[0]] -= load.real
         jacobian.data[block[1]] -= load.imag
@@ -165,7 +165,7 @@ class Jacobian:
 
     @cached_property
     def _constant(self) -> sparse.csc_array:
-        """Return the part of J that no state changes."""
+        """Return the part of J' that no state changes; that which does is symmetric."""
         count = len(self.grid.nodes)
         nodal, node = self.admittance.nodal.tocoo(), np.arange(count)
         row, column = 2 * np.append(nodal.row, node), 2 * np.append(nodal.col, node)
@@ -173,7 +173,7 @@ class Jacobian:
         rows = np.concatenate([row, row, row + 1, row + 1])
         columns = np.concatenate([column, column + 1, column, column + 1])
         values = np.concatenate([y.real, -y.imag, y.imag, y.real])
-        made = sparse.csc_array((values, (rows, columns)), shape=(2 * count, 2 * count))
+        made = sparse.csc_array((values, (columns, rows)), shape=(2 * count, 2 * count))
         made.sum_duplicates()
         return made
 
