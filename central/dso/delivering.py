@@ -12,7 +12,8 @@ import numpy as np
 from scipy import sparse
 
 from central.dso.grid.model import Booleans, Floats, Grid, Integers, Phasors
-from central.dso.relief import Part
+from central.dso.levers import Levers
+from central.dso.tasks import Part
 from ledger.errors import Rejected
 
 DELIVERED = "delivered"
@@ -153,19 +154,17 @@ class Cases:
 
     Args:
         taken: the list.
-        nodes: how many the grid has.
         scenario, quarter: of each situation.
         offer, delivery: of each lever: which offer, in which quarter.
-        by_cut: what a watt cut makes each node draw more, shape (situations * nodes, levers).
+        levers: a watt cut of each.
     """
 
     taken: Taken
-    nodes: int
     scenario: Integers
     quarter: Integers
     offer: Integers
     delivery: Integers
-    by_cut: sparse.csr_array
+    levers: Levers
 
     @classmethod
     def of(cls, grid: Grid, taken: Taken, scenarios: Sequence[Scenario]) -> "Cases":
@@ -182,11 +181,9 @@ class Cases:
             for entry in _delivered(taken, each, place[row], offer, delivery)
         ]
         situation, lever, share = (np.concatenate(part) for part in zip(*entries, strict=True))
-        nodes = len(grid.nodes)
-        at = (situation * nodes + taken.node[offer[lever]], lever)
-        effect = -share * taken.unit_va[offer[lever]]
-        by_cut = sparse.csr_array((effect, at), shape=(len(quarter) * nodes, len(offer)))
-        return cls(taken, nodes, scenario, quarter, offer, delivery, by_cut)
+        table = sparse.csr_array((share, (situation, lever)), shape=(len(quarter), len(offer)))
+        levers = Levers(len(grid.nodes), taken.node[offer], -taken.unit_va[offer], table)
+        return cls(taken, scenario, quarter, offer, delivery, levers)
 
     @cached_property
     def power_w(self) -> Floats:
@@ -196,8 +193,7 @@ class Cases:
     @property
     def changed_va(self) -> Phasors:
         """Return what all offers uncut make each node draw more, shape (situations, nodes)."""
-        changed: Phasors = -(self.by_cut @ self.power_w).reshape(len(self.quarter), self.nodes)
-        return changed
+        return -self.levers.changed_va(self.power_w)
 
     def parts(self) -> Iterator[Part]:
         """Yield what hangs together: each quarter, or all where something comes back later."""
@@ -206,26 +202,16 @@ class Cases:
         spans = [(each, each + 1) for each in range(quarters)] if alone else [(0, quarters)]
         for first, end in spans:
             rows = slice(*np.searchsorted(self.quarter, [first, end]))
-            levers = slice(*np.searchsorted(self.delivery, [first, end]))
-            quarter, block = self.quarter[rows], _block(self.by_cut, rows, levers, self.nodes)
+            some = slice(*np.searchsorted(self.delivery, [first, end]))
+            quarter = self.quarter[rows]
             yield Part(
                 np.arange(rows.start, rows.stop),
                 np.searchsorted(quarter, quarter),
-                sparse.csr_array(sparse.vstack([block.real, block.imag])),
-                most=self.power_w[levers],
-                cost=np.ones(levers.stop - levers.start),
-                refuge=self.power_w[levers],
+                self.levers.part(rows, some),
+                most=self.power_w[some],
+                cost=np.ones(some.stop - some.start),
+                refuge=self.power_w[some],
             )
-
-
-def _block(matrix: sparse.csr_array, rows: slice, levers: slice, nodes: int) -> sparse.csr_array:
-    """Return the rows of some situations, which have entries for these levers only."""
-    starts = matrix.indptr[rows.start * nodes : rows.stop * nodes + 1]
-    entries = slice(starts[0], starts[-1])
-    return sparse.csr_array(
-        (matrix.data[entries], matrix.indices[entries] - levers.start, starts - starts[0]),
-        shape=(len(starts) - 1, levers.stop - levers.start),
-    )
 
 
 def _differs(taken: Taken, scenario: Scenario) -> Booleans:

@@ -1,15 +1,14 @@
-"""Linear programmes with few rows and many bounded columns, each row with a price for breaking it.
+"""Linear programmes with many rows and bounded columns, each row with a price for breaking it.
 
 ```
 least   cost·x + price·slack
-where   short + slopes effect (x - rest) <= slack,   0 <= slack,   low <= x <= high
+where   short + pull (x - rest) <= slack,   0 <= slack,   low <= x <= high
 ```
 
-Such a programme always has a solution. Its matrix is a product that is never multiplied out: what
-places do to rows, and what columns do at places. HiGHS solves it over the columns that matter:
-columns that could pay by the prices of the last solution join until there is none, so that the
-answer is the optimum over all of them. Programmes that have nothing to do with one another are
-solved in one call, which costs far less than one call each.
+Such a programme always has a solution. HiGHS solves it over the rows and columns that matter: rows
+that the last solution breaks and columns that could pay by its prices join until there is none, so
+that the answer is the optimum over all of them. Programmes that have nothing to do with one
+another are solved in one call, which costs far less than one call each.
 
 Source: Desrosiers, Lübbecke: A Primer in Column Generation (2005), section 1; Huangfu, Hall:
 Parallelizing the dual revised simplex method (2018), for HiGHS.
@@ -23,11 +22,13 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from central.dso.grid.model import Booleans, Floats, Integers
+from central.dso.levers import Pull
 from ledger.errors import InvariantBroken
 
 _AMPLE = 1.2
 _NOTHING = 1e-9
-_JOINING = 20
+_KEPT = 1e-7  # of a unit: the solver's own tolerance
+_ROWS, _COLUMNS = 10, 20  # how many join at once
 _UNITS = 1e3  # the solver's tolerances are absolute: its numbers go up to this
 
 
@@ -38,25 +39,25 @@ class Programme:
     Args:
         cost: above 0, shape (columns).
         short: by how much rows are broken while columns rest, below 0 where there is room.
-        slopes: what places do to rows, shape (rows, places).
-        effect: what columns do at places, shape (places, columns).
+        pull: what columns do to rows.
         size: what one unit of the strongest column does to each row, above 0.
         price: of one unit of each row's slack.
         low, high: shape (columns).
         rest: where columns stay that nothing speaks for moving, between `low` and `high`.
         likely: columns to look at from the beginning.
+        binding: rows to look at from the beginning.
     """
 
     cost: Floats
     short: Floats
-    slopes: sparse.csr_array
-    effect: sparse.csr_array
+    pull: Pull
     size: Floats
     price: Floats
     low: Floats
     high: Floats
     rest: Floats
     likely: Booleans
+    binding: Booleans
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,54 +90,82 @@ def optima(programmes: Sequence[Programme]) -> list[Optimum]:
 
 
 class _Restricted:
-    """A programme over some of its columns, as steps from where they rest; rows scaled."""
+    """A programme over some of its rows and columns, as steps from where they rest; rows scaled."""
 
     def __init__(self, programme: Programme) -> None:
         self.programme = programme
         self.short = programme.short / programme.size
         self.unit = max(float(np.abs(self.short).max(initial=0.0)), 1.0) / _UNITS
+        self.rows: Integers = np.union1d(
+            np.flatnonzero(programme.binding), _most(self.short, _ROWS)
+        )
         self.columns: Integers = np.flatnonzero(programme.likely)
         self.x = programme.rest.copy() if len(self.short) else programme.low.copy()
         self.slack, self.marginal = np.zeros((2, len(self.short)))
 
     @property
     def cost(self) -> Floats:
-        """Return the cost of the chosen columns."""
-        return self.programme.cost[self.columns]
+        """Return the cost of the chosen columns, then of the chosen rows' slack."""
+        programme, rows = self.programme, self.rows
+        return np.append(programme.cost[self.columns], (programme.price * programme.size)[rows])
 
     @property
-    def steps(self) -> Floats:
-        """Return their least and greatest steps, shape (columns, 2)."""
+    def bounds(self) -> Floats:
+        """Return the least and greatest step of columns, and slack of rows, shape (both, 2)."""
         programme, columns = self.programme, self.columns
         ends = np.column_stack([programme.low[columns], programme.high[columns]])
-        steps: Floats = (ends - programme.rest[columns, None]) / self.unit
-        return steps
+        steps = (ends - programme.rest[columns, None]) / self.unit
+        return np.concatenate([steps, np.tile([0.0, np.inf], (len(self.rows), 1))])
 
     @property
-    def matrix(self) -> sparse.csr_array:
-        """Return their effect on the rows."""
-        rows = sparse.csr_array(self.programme.slopes @ self.programme.effect[:, self.columns])
-        rows.data /= np.repeat(self.programme.size, np.diff(rows.indptr))
-        return rows
+    def matrix(self) -> tuple[Integers, Integers, Floats]:
+        """Return row, column and value of what these columns, and slack, do to these rows."""
+        every, count = np.arange(len(self.rows)), len(self.columns)
+        pull = self.programme.pull.over(self.columns).matrix(self.rows)
+        row = np.repeat(every, np.diff(pull.indptr))
+        return (
+            np.append(row, every),
+            np.append(pull.indices, count + every),
+            np.append(pull.data / self.programme.size[self.rows][row], -np.ones(len(every))),
+        )
 
-    def take(self, steps: Floats, slack: Floats, marginal: Floats) -> None:
+    @property
+    def limit(self) -> Floats:
+        """Return what the rows may be at most."""
+        return -self.short[self.rows] / self.unit
+
+    def take(self, steps: Floats, marginal: Floats) -> None:
         """Note a solution of the same."""
-        self.x[self.columns] = self.programme.rest[self.columns] + steps * self.unit
-        self.slack, self.marginal = slack * self.unit, marginal
+        count = len(self.columns)
+        self.x[self.columns] = self.programme.rest[self.columns] + steps[:count] * self.unit
+        self.slack[self.rows] = steps[count:] * self.unit
+        self.marginal[self.rows] = marginal
 
     def grow(self) -> bool:
-        """Let columns join that pay, those first that pay most; tell whether there are any."""
+        """Let rows join that are broken and columns that pay; tell whether there are any."""
+        broken, paying = self._broken(), self._paying()
+        self.columns = np.concatenate([self.columns, paying])
+        self.rows = np.concatenate([self.rows, broken])
+        return len(broken) + len(paying) > 0
+
+    def _broken(self) -> Integers:
+        """Return rows that the last solution breaks although nobody looked at them."""
         programme = self.programme
-        worth = programme.effect.T @ (programme.slopes.T @ (self.marginal / programme.size))
+        left = self.short + programme.pull.moved(self.x - programme.rest) / programme.size
+        left[self.rows] = 0.0
+        worst = _most(left, _ROWS)
+        return worst[left[worst] > _KEPT * self.unit]
+
+    def _paying(self) -> Integers:
+        """Return columns that pay by the prices of the last solution, the best if they are many."""
+        programme = self.programme
+        worth = programme.pull.worth(self.marginal / programme.size)
         saved = worth / programme.cost - 1
         saved[self.columns] = 0.0
         pays = np.where(saved > 0, programme.high > programme.rest, programme.low < programme.rest)
         gain = np.abs(saved) * pays
-        joining = np.flatnonzero(gain > _NOTHING)
-        if len(joining) > (most := len(self.columns) + _JOINING):
-            joining = joining[np.argpartition(-gain[joining], most)[:most]]
-        self.columns = np.concatenate([self.columns, joining])
-        return len(joining) > 0
+        best = _most(gain, len(self.columns) + _COLUMNS)
+        return best[gain[best] > _NOTHING]
 
     def optimum(self) -> Optimum:
         """Return the last solution in the programme's own units."""
@@ -146,17 +175,20 @@ class _Restricted:
 
 def _solve(programmes: Sequence[_Restricted]) -> None:
     """Solve programmes side by side."""
-    matrix = sparse.block_diag([each.matrix for each in programmes])
-    count, width = matrix.shape
-    slack_bounds = np.tile([0.0, np.inf], (count, 1))
+    columns = np.cumsum([0, *(len(each.cost) for each in programmes)])
+    rows = np.cumsum([0, *(len(each.rows) for each in programmes)])
+    blocks = [
+        (row + first_row, column + first_column, value)
+        for (row, column, value), first_row, first_column in zip(
+            (each.matrix for each in programmes), rows[:-1], columns[:-1], strict=True
+        )
+    ]
+    row, column, value = (np.concatenate(part) for part in zip(*blocks, strict=True))
     found = linprog(
-        np.concatenate(
-            [each.cost for each in programmes]
-            + [each.programme.price * each.programme.size for each in programmes]
-        ),
-        A_ub=sparse.hstack([matrix, -sparse.eye_array(count)], format="csc"),
-        b_ub=np.concatenate([-each.short / each.unit for each in programmes]),
-        bounds=np.concatenate([*(each.steps for each in programmes), slack_bounds]),
+        np.concatenate([each.cost for each in programmes]),
+        A_ub=sparse.csc_array((value, (row, column)), shape=(rows[-1], columns[-1])),
+        b_ub=np.concatenate([each.limit for each in programmes]),
+        bounds=np.concatenate([each.bounds for each in programmes]),
         method="highs-ds",
         options={"presolve": False},
     )
@@ -166,16 +198,20 @@ def _solve(programmes: Sequence[_Restricted]) -> None:
             where="linear programme",
             remedy="keep the grid and the forecast of this run, and report them",
         )
-    columns = np.cumsum([len(each.columns) for each in programmes])[:-1]
-    rows = np.cumsum([len(each.short) for each in programmes])[:-1]
     for each, *part in zip(
         programmes,
-        np.split(found.x[:width], columns),
-        np.split(found.x[width:], rows),
-        np.split(found.ineqlin.marginals, rows),
+        np.split(found.x, columns[1:-1]),
+        np.split(found.ineqlin.marginals, rows[1:-1]),
         strict=True,
     ):
         each.take(*part)
+
+
+def _most(values: Floats, count: int) -> Integers:
+    """Return where the greatest few values are."""
+    if len(values) <= count:
+        return np.arange(len(values))
+    return np.argpartition(-values, count)[:count]
 
 
 def promising(programme: Programme, rows: Integers, pull: sparse.csr_array) -> Booleans:

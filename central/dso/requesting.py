@@ -18,10 +18,12 @@ from central.dso.assessment import Assessment
 from central.dso.excess import FULL_PCT, excess_pu, limit_at, rows_at
 from central.dso.expectation import every_scenario
 from central.dso.grid.model import Booleans, Floats, Grid, Integers
+from central.dso.levers import Levers
 from central.dso.limits import Bound, Limits, Violation, violations
 from central.dso.powerflow import Flow, PowerFlow
-from central.dso.relief import Part, Relief, Task, relieve
+from central.dso.relief import Relief, relieve
 from central.dso.sensitivity import Jacobian, Jacobians
+from central.dso.tasks import Part, Task
 from ledger.errors import Rejected
 
 _BINDING_PU = 1e-6
@@ -258,19 +260,18 @@ def _parts(grid: Grid, resources: Resources, scenarios: int) -> Iterator[Part]:
     by_w = np.array([-1.0, 1.0, 0.0, 0.0])[kinds, None] * np.ones(count)
     by_var = by_w * resources.tan_phi + np.array([0.0, 0.0, 1.0, -1.0])[kinds, None]
     weights = np.stack([*[resources.weight] * 2, *[resources.reactive_weight] * 2])
-    at = (np.tile(resources.node, len(by_w)), np.arange(by_w.size))
-    once = [
-        sparse.csr_array((values.ravel(), at), shape=(len(grid.nodes), by_w.size))
-        for values in (by_w, by_var)
-    ]
-    effect = sparse.csr_array(sparse.vstack([each for each in once for _ in range(scenarios)]))
-    effect.eliminate_zeros()
+    levers = Levers(
+        len(grid.nodes),
+        np.tile(resources.node, len(by_w)),
+        (by_w + 1j * by_var).ravel(),
+        sparse.csr_array(np.ones((scenarios, by_w.size))),
+    )
     quarters = len(resources.up_w)
     for quarter, most in enumerate(_most(resources)[kinds].swapaxes(0, 1)):
         yield Part(
             quarter + np.arange(scenarios) * quarters,
             np.arange(scenarios),
-            effect,
+            levers,
             most=most.ravel(),
             cost=weights[kinds].ravel(),
         )

@@ -11,17 +11,16 @@ without any offer, they must not make it worse, by more than 1e-5 pu or 0.001 % 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
 
 from central.dso.delivering import Cases, Scenario, Taken, usual_scenarios
 from central.dso.excess import FULL_PCT, limit_at
 from central.dso.grid.model import Floats, Integers, Phasors
 from central.dso.limits import Limits, Violation, violations
 from central.dso.powerflow import AS_BUILT, Flow, PowerFlow, Setting
-from central.dso.relief import CHECKED, Part, Relief, Task, Use, relieve, rows_of
+from central.dso.relief import Relief, relieve
+from central.dso.tasks import CHECKED, Part, Task, Use, rows_of
 from ledger.errors import Rejected
 
 _WORSE_PU = 1e-5
@@ -149,15 +148,17 @@ def _binding(found: Relief, part: Part, use: Use) -> Iterator[tuple[int, int]]:
     """Yield for each lever the situation and limit that speak most against its being used less."""
     excess = found.excess_pu[part.situations]
     row, column = np.unravel_index(int(np.argmax(excess)), excess.shape)
-    nearest = int(part.situations[row]), int(column)
-    against = sparse.csc_array(sparse.diags_array(-use.dual) @ use.slopes @ part.effect)
-    for start, end in pairwise(against.indptr):
-        place = start + int(np.argmax(against.data[start:end])) if end > start else -1
-        if place < 0 or against.data[place] <= 0:
-            yield nearest
-        else:
-            strongest = against.indices[place]
-            yield int(use.situation[strongest]), int(use.column[strongest])
+    situation = np.full(len(use.x), part.situations[row])
+    limit = np.full(len(use.x), column)
+    rows = np.flatnonzero(use.dual > 0)
+    cured = use.pull.matrix(rows).tocoo()
+    against = -cured.data * use.dual[rows][cured.row]
+    order = np.lexsort((-cured.row, against, cured.col))
+    strongest = order[np.append(np.diff(cured.col[order]) > 0, True)[: len(order)]]
+    strongest = strongest[against[strongest] > 0]
+    lever, which = cured.col[strongest], rows[cured.row[strongest]]
+    situation[lever], limit[lever] = use.situation[which], use.column[which]
+    yield from zip(situation.tolist(), limit.tolist(), strict=True)
 
 
 def _cuts(cases: Cases, task: Task, found: Relief, scenarios: Sequence[Scenario]) -> Iterator[Cut]:

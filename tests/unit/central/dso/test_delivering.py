@@ -32,7 +32,7 @@ def in_case(cases: Cases, scenario: int, quarter: int, cut_w: Floats | None = No
     row = np.flatnonzero((cases.scenario == scenario) & (cases.quarter == quarter))
     assert len(row) == 1
     cut = np.zeros(len(cases.offer)) if cut_w is None else cut_w
-    changed = cases.changed_va + (cases.by_cut @ cut).reshape(len(cases.quarter), -1)
+    changed = cases.changed_va + cases.levers.changed_va(cut)
     more: Phasors = changed[row[0]]
     return more
 
@@ -114,7 +114,7 @@ def test_quarters_are_parts_unless_something_comes_back() -> None:
     changed_va = cases.changed_va
     for part in (first, second):
         assert part.refuge is not None
-        left = changed_va[part.situations] + part.changed_va(part.refuge)
+        left = changed_va[part.situations] + part.levers.changed_va(part.refuge)
         assert np.abs(left).max() < 1e-9
 
     coupled = taken(np.array([[100.0, 20.0], [0.0, 50.0]]), Rebound(0.5, 1, 1), NO_REBOUND)

@@ -1,10 +1,14 @@
 """Few rows, many columns: the answer beside that of the whole programme at once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
 from scipy.optimize import linprog
 
+from central.dso.grid.model import Floats
+from central.dso.levers import Levers, Pull
 from central.dso.linear import Programme, optima, promising
 from ledger.errors import InvariantBroken
 
@@ -12,31 +16,38 @@ from ledger.errors import InvariantBroken
 def drawn(seed: int, *, rows: int = 5, columns: int = 60, tight: float = 0.3) -> Programme:
     """Return a programme whose rows are short of a share of what all columns could do."""
     draw = np.random.default_rng(seed)
-    slopes = sparse.csr_array(-draw.uniform(0.1, 1.0, (rows, 8)) * 1e-8)
-    shape = (8, columns)
-    places = (draw.integers(0, 8, columns), np.arange(columns))
-    effect = sparse.csr_array((draw.choice([-1.0, 1.0], columns, p=[0.2, 0.8]), places), shape)
+    slope = -draw.uniform(0.1, 1.0, (rows, 8)) * 1e-8
+    node = draw.integers(0, 8, columns)
+    unit_va = draw.choice([-1.0, 1.0], columns, p=[0.2, 0.8]).astype(complex)
+    once = Levers(8, node, unit_va, sparse.csr_array(np.ones((1, columns))))
+    levers_pull = Pull(once, np.zeros(rows, dtype=np.int64), slope.astype(complex))
     high = draw.uniform(1e3, 5e3, columns)
-    pull = (slopes @ effect).toarray()
+    pull = table(levers_pull)
     could = np.maximum(-pull, 0) @ high
     size = np.abs(pull).max(axis=1)
     return Programme(
         cost=draw.uniform(0.5, 1.5, columns),
         short=could * draw.uniform(0, tight, rows),
-        slopes=slopes,
-        effect=effect,
+        pull=levers_pull,
         size=size,
         price=1e4 * 1.5 / size,
         low=np.zeros(columns),
         high=high,
         rest=np.zeros(columns),
         likely=np.zeros(columns, dtype=bool),
+        binding=np.zeros(rows, dtype=bool),
     )
+
+
+def table(pull: Pull) -> Floats:
+    """Return what every lever does to every row."""
+    found: Floats = pull.matrix(np.arange(len(pull.situation))).toarray()
+    return found
 
 
 def at_once(programme: Programme) -> float:
     """Return the least cost by the solver over all columns."""
-    pull = (programme.slopes @ programme.effect).toarray() / programme.size[:, None]
+    pull = table(programme.pull) / programme.size[:, None]
     count = len(programme.short)
     found = linprog(
         np.concatenate([programme.cost, programme.price * programme.size]),
@@ -55,7 +66,7 @@ def total(programme: Programme, x: np.ndarray, slack: np.ndarray) -> float:
 def test_columns_that_join_one_by_one_end_at_the_optimum_over_all(seed: int) -> None:
     programme = drawn(seed)
     (best,) = optima([programme])
-    pull = (programme.slopes @ programme.effect).toarray()
+    pull = table(programme.pull)
     assert total(programme, best.x, best.slack) == pytest.approx(at_once(programme), rel=1e-9)
     assert (programme.short + pull @ best.x - best.slack <= 1e-9 * programme.short.max()).all()
     assert ((best.x >= 0) & (best.x <= programme.high * (1 + 1e-12))).all()
@@ -64,12 +75,9 @@ def test_columns_that_join_one_by_one_end_at_the_optimum_over_all(seed: int) -> 
 def test_a_start_elsewhere_ends_at_the_same_cost() -> None:
     programme = drawn(3)
     (best,) = optima([programme])
-    pull = (programme.slopes @ programme.effect).toarray()
+    pull = table(programme.pull)
     rest = programme.high / 2
-    moved = Programme(
-        programme.cost, programme.short + pull @ rest, programme.slopes, programme.effect,
-        programme.size, programme.price, programme.low, programme.high, rest, programme.likely,
-    )  # fmt: skip
+    moved = replace(programme, short=programme.short + pull @ rest, rest=rest)
     (other,) = optima([moved])
     expected = total(programme, best.x, best.slack)
     assert total(moved, other.x, other.slack) == pytest.approx(expected, rel=1e-9)
@@ -87,7 +95,7 @@ def test_programmes_side_by_side_are_those_alone() -> None:
 def test_what_cannot_be_cured_is_slack_and_everything_useful_is_used() -> None:
     programme = drawn(1, tight=5.0, rows=1)
     (best,) = optima([programme])
-    pull = (programme.slopes @ programme.effect).toarray()[0]
+    pull = table(programme.pull)[0]
     assert best.slack[0] > 0
     assert best.x[pull < 0] == pytest.approx(programme.high[pull < 0])
     assert not best.x[pull > 0].any()
@@ -100,21 +108,17 @@ def test_the_dual_is_what_a_row_is_worth() -> None:
     assert best.dual[row] > 0
     less = programme.short.copy()
     less[row] *= 1 - 1e-6
-    (eased,) = optima([
-        Programme(
-            programme.cost, less, programme.slopes, programme.effect, programme.size,
-            programme.price, programme.low, programme.high, programme.rest, programme.likely,
-        )
-    ])  # fmt: skip
+    (eased,) = optima([replace(programme, short=less)])
     saved = programme.cost @ (best.x - eased.x)
     assert saved == pytest.approx(best.dual[row] * programme.short[row] * 1e-6, rel=1e-3)
 
 
 def test_without_rows_nothing_is_used() -> None:
     programme = drawn(1)
-    none = Programme(
-        programme.cost, np.zeros(0), programme.slopes[:0], programme.effect, np.zeros(0),
-        np.zeros(0), programme.low, programme.high, programme.high, programme.likely,
+    no_rows = Pull(programme.pull.levers, np.zeros(0, dtype=np.int64), programme.pull.slope[:0])
+    none = replace(
+        programme, short=np.zeros(0), pull=no_rows, size=np.zeros(0), price=np.zeros(0),
+        rest=programme.high, binding=np.zeros(0, dtype=bool),
     )  # fmt: skip
     (best,) = optima([none])
     assert not best.x.any()
@@ -123,7 +127,7 @@ def test_without_rows_nothing_is_used() -> None:
 def test_promising_columns_cover_what_rows_need() -> None:
     programme = drawn(5)
     rows = np.arange(len(programme.short))
-    pull = sparse.csr_array(programme.slopes @ programme.effect)
+    pull = programme.pull.matrix(rows)
     chosen = promising(programme, rows, pull)
     useful = np.minimum(pull.toarray(), 0)[:, chosen]
     assert (programme.short + useful @ programme.high[chosen] <= 1e-15).all()

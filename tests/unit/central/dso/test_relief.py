@@ -1,14 +1,18 @@
 """The search itself: where it begins, how it steps back, and when it says that it is done."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from central.dso import relief
 from central.dso.grid.model import Floats, Grid, Phasors
+from central.dso.levers import Levers
 from central.dso.limits import Limits
-from central.dso.powerflow import AS_BUILT, NotConverged, PowerFlow, Setting
-from central.dso.relief import Part, Task, relieve, rows_of
+from central.dso.powerflow import AS_BUILT, Flow, NotConverged, PowerFlow, Setting
+from central.dso.relief import relieve
+from central.dso.tasks import Part, Task
 from tests.grids import feeder, loads_va
 
 GRID = feeder(10, seed=1, length_km=5.0)
@@ -16,12 +20,11 @@ FLOW = PowerFlow(GRID)
 LIMITS = Limits.of(GRID)
 
 
-def levers(grid: Grid, situations: int = 1) -> sparse.csr_array:
+def levers(grid: Grid, situations: int = 1) -> Levers:
     """Return one lever for each POD: a watt less drawn at its node, in all situations alike."""
-    count, nodes = len(grid.pods), len(grid.nodes)
-    less = sparse.csr_array((-np.ones(count), (grid.pod_node, np.arange(count))), (nodes, count))
-    none = sparse.csr_array((nodes, count))
-    return sparse.csr_array(sparse.vstack([less] * situations + [none] * situations))
+    count = len(grid.pods)
+    share = sparse.csr_array(np.ones((situations, count)))
+    return Levers(len(grid.nodes), grid.pod_node, np.full(count, -1 + 0j), share)
 
 
 def task(drawn_va: Phasors, *, most_w: float = 1e6, refuge: Floats | None = None) -> Task:
@@ -121,17 +124,53 @@ def test_a_situation_nobody_watches_is_solved_at_the_end_and_may_reopen_the_sear
     )
 
 
-def test_rows_of_a_setting_are_those_of_its_situations() -> None:
-    setting = Setting(
-        tap_pos=np.array([[0], [1], [2]]), closed=np.ones(9, dtype=bool),
-        source_pu=np.array([1.0, 1.01, 1.02]),
+def test_a_situation_that_resembles_another_is_relieved_without_being_solved_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second is worse than the first, the third has room: in the end all are solved."""
+    drawn_va, count = heavy(1.0, 1.3, 0.5), len(GRID.pods)
+    solved: list[int] = []
+    solve = PowerFlow.solve
+
+    def counted(self: PowerFlow, drawn_va: Phasors, setting: Setting, **how: bool) -> Flow:
+        solved.append(len(drawn_va))
+        return solve(self, drawn_va, setting, **how)
+
+    monkeypatch.setattr(PowerFlow, "solve", counted)
+    alike = Part(
+        np.arange(3), np.zeros(3, dtype=int), levers(GRID, 3), np.full(count, 1e6), np.ones(count)
     )  # fmt: skip
-    some = rows_of(setting, np.array([2, 0]))
-    assert some.tap_pos is not None
-    assert some.tap_pos.tolist() == [[2], [0]]
-    assert some.closed is setting.closed
-    assert some.source_pu is not None
-    assert some.source_pu.tolist() == [1.02, 1.0]
+    found = relieve(Task(FLOW, drawn_va, AS_BUILT, LIMITS, [alike]))
+    assert solved[0] == 1
+    assert found.flow.solved.all()
+    assert (found.excess_pu <= 0).all()
+    assert found.uses[0].settled
+    apart = replace(alike, slopes_from=np.arange(3))
+    least = relieve(Task(FLOW, drawn_va, AS_BUILT, LIMITS, [apart])).uses[0].x.sum()
+    assert found.uses[0].x.sum() == pytest.approx(least, rel=1e-3)
+
+
+def test_one_that_resembles_another_but_has_no_power_flow_sends_the_search_to_the_refuge() -> None:
+    drawn_va = heavy(0.5, 5.0)
+    all_off = np.full(len(GRID.pods), 4e6)
+    by_load = replace(
+        levers(GRID), share=sparse.csr_array(np.outer([0.1, 1.0], np.ones(len(all_off))))
+    )
+    part = Part(
+        np.arange(2), np.zeros(2, dtype=int), by_load, all_off, np.ones(len(all_off)), all_off
+    )
+    found = relieve(Task(FLOW, drawn_va, AS_BUILT, LIMITS, [part]))
+    assert found.flow.solved.all()
+    assert (found.excess_pu <= 0).all()
+    assert 0 < found.uses[0].x.sum() < all_off.sum() * 0.95
+
+
+def test_slopes_that_serve_for_a_while_lead_to_the_same_relief_in_fewer_programmes() -> None:
+    anew = task(heavy(1.1, 1.2, 1.3))
+    kept = replace(anew, accuracy=replace(anew.accuracy, alike_pu=1e-3))
+    for ours, theirs in zip(relieve(kept).uses, relieve(anew).uses, strict=True):
+        assert ours.settled
+        assert ours.x.sum() == pytest.approx(theirs.x.sum(), rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(5))

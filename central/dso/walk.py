@@ -1,0 +1,278 @@
+"""The way of one part of a task to its cheapest relief: linear programmes, step by step.
+
+What the steps are for, and their sources, is told in `relief`.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+
+from central.dso.excess import NEAR_PU, direction, outstanding, rows_at
+from central.dso.grid.model import Booleans, Floats, Integers, Phasors
+from central.dso.levers import Pull
+from central.dso.linear import Optimum, Programme, promising
+from central.dso.sensitivity import Jacobians
+from central.dso.tasks import Part, State, Task, Use, rows_of
+
+_DEAR = 1e4  # what breaking a limit costs beside curing it at the best place by the dearest lever
+_STATIONARY = 1e-5
+_ALIKE = 3
+_WEIGHT = 2.0
+_TRUSTED, _DOUBTED, _CONFIRMED = 0.75, 0.25, 0.05
+_MENDED_PU = 1e-5
+_MENDING = 10.0  # how far a step that only mends may go beyond what the best lever would need
+
+
+class Walk:
+    """The way of one part."""
+
+    def __init__(self, task: Task, part: Part, state: State, jacobians: Jacobians) -> None:
+        self.part = part
+        self.x = self.target = np.zeros_like(part.cost)
+        self.rounds = 0
+        self.is_mending = False
+        self.focus, self.stale = np.zeros_like(part.is_told_by_itself), ~part.is_told_by_itself
+        self._task = task
+        self._state = state
+        self._jacobians = jacobians
+        self._radius = self._reach = np.inf
+        self._gain = 0.0
+        self._row: Integers = np.zeros((0, 2), dtype=np.int64)
+        self._size, self._price, self._weight, self._dual = np.zeros((4, 0))
+        slope: Phasors = np.zeros((0, task.drawn_va.shape[1]), dtype=complex)
+        self._pull = Pull(part.levers, self._row[:, 0], slope)
+        self._told_pu: dict[int, Phasors] = {}
+        rows = np.flatnonzero(part.is_told_by_itself)
+        excess = state.excess_pu[part.situations[rows]]
+        self.is_open = bool((excess > 0).any())
+        if self.is_open:
+            self.watch(rows, excess)
+
+    def drawn_va(self, rows: Integers) -> Phasors:
+        """Return what is drawn in some situations at the target, shape (these, nodes)."""
+        drawn_va = self._task.drawn_va[self.part.situations[rows]]
+        return drawn_va + self.part.levers.changed_va(self.target, rows)
+
+    def watch(self, rows: Integers, excess: Floats) -> None:
+        """Take in limits of some situations; of those that share slopes, the worst few."""
+        setting = rows_of(self._task.setting, self.part.situations[rows])
+        at, column = np.nonzero(outstanding(self._task.power_flow.grid, setting, excess))
+        shared = self.part.slopes_from[rows[at]] * excess.shape[1] + column
+        order = np.lexsort((-excess[at, column], shared))
+        first = np.searchsorted(shared[order], shared[order])
+        chosen = order[np.arange(len(order)) - first < _ALIKE]
+        found = np.column_stack([rows[at], column])[chosen]
+        key = np.array([excess.shape[1], 1])
+        new = found[~np.isin(found @ key, self._row @ key)]
+        self._row = np.concatenate([self._row, new])
+        self.focus[new[:, 0]] = self.focus[self.part.slopes_from[new[:, 0]]] = True
+
+    def reopen(self, rows: Integers, excess: Floats) -> None:
+        """Go on, since some situations that were left out break limits, or may do so."""
+        self.is_open, self._radius = True, np.inf
+        self.watch(rows, excess)
+
+    def doubtful(self) -> Booleans:
+        """Tell which situations left out may break a limit as it is watched where they resemble.
+
+        They are taken to move it from there along the slopes; of each limit the worst few.
+        """
+        found = np.zeros_like(self.stale)
+        if not (self.stale.any() and len(self._row)):
+            return found
+        self._pull, short = self._pulled(), self._short()
+        rows = np.flatnonzero(self.stale)
+        told_by, watched = self.part.slopes_from[rows], self._row[:, 0]
+        told_va = self._state.drawn_va[self.part.situations[told_by]]
+        more_va = self.drawn_va(rows) - told_va
+        for each in np.intersect1d(told_by, watched):
+            mine, limits = np.flatnonzero(told_by == each), watched == each
+            moved = (more_va[mine] @ self._pull.slope[limits].conj().T).real
+            excess = short[limits] + moved
+            worst = np.argsort(-excess, axis=0)[:_ALIKE]
+            near = np.take_along_axis(excess, worst, axis=0) > -NEAR_PU
+            found[rows[mine[worst[near]]]] = True
+        return found
+
+    @property
+    def has_solution(self) -> bool:
+        """Tell whether each situation that was tried has a power flow."""
+        return bool((self._state.flow.solved[self.part.situations] | self.stale).all())
+
+    @property
+    def is_broken(self) -> bool:
+        """Tell whether some limit is not kept."""
+        return bool((self._state.excess_pu[self.part.situations] > 0).any())
+
+    def retreat(self, share: float) -> None:
+        """Aim at a point on the way to the refuge, 1 being there."""
+        refuge = self.part.refuge if self.part.refuge is not None else self.x
+        self.x = self.target = self.x + share * (refuge - self.x)
+
+    def settle(self) -> None:
+        """Stop if the last programme's prices tell that another one would gain nothing.
+
+        Where neither slopes nor bounds have changed they are prices of the next one as well, and
+        no answer of it is cheaper than they make the room that limits have by now.
+        """
+        short, dual = self._short(), self._dual
+        if self.is_open and len(dual) and self._reach == np.inf and not self._far():
+            spared = float(dual @ np.maximum(-short[: len(dual)], 0.0))
+            cheap = spared <= _STATIONARY * float(self.part.cost @ self.x)
+            self.is_open = not cheap or bool(self._broken(short).any())
+            self.target = self.x
+
+    def programme(self) -> Programme:
+        """Return the linear programme around the present state."""
+        self.rounds += 1
+        self.is_mending = False
+        self._pull = self._pulled()
+        new = np.arange(len(self._size), len(self._row))
+        pull = self._pull.matrix(new)
+        strongest = _strongest(pull)
+        price = np.where(strongest > 0, _DEAR * float(self.part.cost.max(initial=0.0)), 0.0)
+        self._size = np.concatenate([self._size, np.where(strongest > 0, strongest, 1.0)])
+        self._price = np.concatenate([self._price, price / self._size[new]])
+        self._weight = np.concatenate([self._weight, np.zeros(len(new))])
+        programme = self._within(self._radius)
+        return replace(programme, likely=programme.likely | promising(programme, new, pull))
+
+    def mending(self) -> Programme:
+        """Return the same programme for a small step."""
+        alone = self._broken(self._short()) / self._size
+        return self._within(_MENDING * float(alone.max(initial=0.0)))
+
+    def _within(self, reach: float) -> Programme:
+        """Return the linear programme whose levers move by no more than `reach`."""
+        self._reach = reach
+        binding = np.zeros(len(self._row), dtype=bool)
+        binding[: len(self._dual)] = self._dual > 0
+        return Programme(
+            cost=self.part.cost,
+            short=self._short(),
+            pull=self._pull,
+            size=self._size,
+            price=self._price,
+            low=np.maximum(self.x - reach, 0.0),
+            high=np.minimum(self.x + reach, self.part.most),
+            rest=self.x,
+            likely=(self.x > 0) & (self.x < self.part.most),
+            binding=binding,
+        )
+
+    def _pulled(self) -> Pull:
+        """Return what levers do to each row around the present state, or one not far from it."""
+        situation, column = self._row.T
+        told_by, known = self.part.slopes_from[situation], self._pull.slope
+        wanted = np.isin(told_by, self._far())
+        wanted[len(known) :] = True
+        slope: Phasors = np.empty((len(column), known.shape[1]), dtype=complex)
+        slope[: len(known)] = known
+        for row in np.unique(told_by[wanted]):
+            mine, there = wanted & (told_by == row), self.part.situations[row]
+            slope[mine] = self._slopes_in(
+                there, self.part.situations[situation[mine]], column[mine]
+            )
+            if mine[: len(known)].any() or row not in self._told_pu:
+                self._told_pu[row] = self._state.flow.u_pu[there].copy()
+        return Pull(self.part.levers, situation, slope)
+
+    def _far(self) -> list[int]:
+        """Return situations that have moved away from the state in which slopes were taken."""
+        now_pu, alike_pu = self._state.flow.u_pu, self._task.accuracy.alike_pu
+        return [
+            row
+            for row, told_pu in self._told_pu.items()
+            if np.abs(now_pu[self.part.situations[row]] - told_pu).max() > alike_pu
+        ]
+
+    def _slopes_in(self, told_by: int, situation: Integers, column: Integers) -> Phasors:
+        """Return what a W and j times what a var at each node does, shape (columns, nodes)."""
+        state, jacobian = self._state, self._jacobians.of(int(told_by))
+        seen_pu = state.flow.u_pu[situation]
+        rows = rows_at(jacobian, seen_pu, column)
+        found = jacobian.sensitivity(
+            state.flow.u_pu[told_by], state.drawn_va[told_by], rows, seen_pu=seen_pu
+        )
+        sign = direction(seen_pu.shape[1], column)[:, None]
+        slope: Phasors = np.empty(found.per_w.shape, dtype=complex)
+        slope.real, slope.imag = sign * found.per_w, sign * found.per_var
+        return slope
+
+    def _short(self) -> Floats:
+        """Return by how much each row misses what is aimed at; below 0 where there is room."""
+        situation, column = self._row.T
+        excess: Floats = self._state.excess_pu[self.part.situations[situation], column]
+        return excess + self._task.accuracy.inside_pu
+
+    def aim(self, programme: Programme, best: Optimum) -> None:
+        """Go for the programme's answer, or stay where nothing can be gained."""
+        broken, left = self._broken(self._short()), self._broken(best.slack)
+        if self.is_mending:
+            self.is_mending = not left.any()
+            if not self.is_mending:
+                return
+        self._dual, self.target = best.dual, best.x
+        spared = float(self.part.cost @ (self.x - best.x))
+        healed = float((broken - left).sum())
+        # A weight above what a limit is worth makes the merit exact, and no larger one is wanted:
+        # it would take back steps that bend a limit by a little for a great gain.
+        floor = np.minimum(_WEIGHT * best.dual, programme.price)
+        self._weight = np.maximum(np.maximum(self._weight, programme.price / _DEAR), floor)
+        self._gain = spared + float(self._weight @ (broken - left))
+        cheap = self.is_mending or spared <= _STATIONARY * float(self.part.cost @ self.x)
+        self.is_open = healed > _STATIONARY * broken.sum() or not cheap
+        self.is_mending = cheap and self.is_open and healed < _MENDED_PU
+        if not self.is_open:
+            self.target = self.x
+
+    def judge(self, rows: Integers, excess: Floats) -> bool:
+        """Go to the target if its power flow keeps what the programme promised; tell whether.
+
+        Args:
+            rows: situations of this part that were solved there.
+            excess: of these.
+        """
+        step = float(np.abs(self.target - self.x).max(initial=0.0))
+        situation, column = self._row.T
+        there = excess[np.searchsorted(rows, situation), column]
+        left = self._broken(np.nan_to_num(there, posinf=0.0) + self._task.accuracy.inside_pu)
+        gained = self.part.cost @ (self.x - self.target)
+        gained += self._weight @ (self._broken(self._short()) - left)
+        has_solution = bool((excess < np.inf).any(axis=1).all())
+        confirmed = float(gained) / self._gain if has_solution else -np.inf
+        if confirmed < _DOUBTED:
+            self._radius = self._radius if self.is_mending else step / 2
+        elif confirmed > _TRUSTED:
+            self._radius *= 2
+        if confirmed >= _CONFIRMED:
+            self.x = self.target
+            self.stale = self.stale | ~self.focus
+        return confirmed >= _CONFIRMED
+
+    def _broken(self, short: Floats) -> Floats:
+        """Return what limits miss of what is aimed at, less what means nothing."""
+        broken: Floats = np.maximum(short - self._task.accuracy.noise_pu, 0.0)
+        return broken
+
+    def use(self) -> Use:
+        """Return what was reached."""
+        situation, column = self._row[: len(self._dual)].T
+        return Use(
+            self.x,
+            self.rounds,
+            not self.is_open and self.has_solution,
+            self.part.situations[situation],
+            column,
+            self._dual,
+            Pull(self.part.levers, situation, self._pull.slope[: len(self._dual)]),
+        )
+
+
+def _strongest(pull: sparse.csr_array) -> Floats:
+    """Return the greatest effect of any lever on each row, as a magnitude."""
+    found = np.zeros(pull.shape[0])
+    full = np.diff(pull.indptr) > 0
+    found[full] = np.maximum.reduceat(np.abs(pull.data), pull.indptr[:-1][full])
+    return found
