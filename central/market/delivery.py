@@ -1,10 +1,22 @@
 """How surely each POD has delivered so far: what reserve by history rests on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+Place = tuple[str, int]
+"""A POD, by its code, and the start of a quarter-hour [ms since 1970, UTC]."""
 
 _DOUBT = 8
 """Quarter-hours of everybody's mean that a POD's own history is weighed against."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a POD was ordered in a quarter-hour [W]: less taken or more given is positive."""
+
+    pod: str
+    start_ms: int
+    up_w: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +26,31 @@ class Delivery:
     pod: str
     ordered_w: int
     delivered_w: int
+
+
+def deliveries(
+    calls: Iterable[Call], programme_w: Mapping[Place, int], measured_w: Mapping[Place, float]
+) -> list[Delivery]:
+    """Return what came of each quarter-hour that was called, where it can be told.
+
+    What was delivered is the programme less what was measured, in the direction of the call.
+
+    Args:
+        calls: several of a POD in one quarter-hour are added up.
+        programme_w: of the balance responsible party (I-03), load convention.
+        measured_w: mean power, load convention.
+    """
+    called_w: dict[Place, int] = {}
+    for each in calls:
+        place = each.pod, each.start_ms
+        called_w[place] = called_w.get(place, 0) + each.up_w
+    found = []
+    for place, up_w in sorted(called_w.items()):
+        if up_w and place in programme_w and place in measured_w:
+            less_w = round(programme_w[place] - measured_w[place])
+            delivered_w = max(0, less_w if up_w > 0 else -less_w)
+            found.append(Delivery(pod=place[0], ordered_w=abs(up_w), delivered_w=delivered_w))
+    return found
 
 
 def delivered_shares(deliveries: Iterable[Delivery]) -> dict[str, float]:

@@ -21,6 +21,7 @@ from central.documents.outcome import (
 from central.market.book import reference
 from central.market.clearing import Clearing, Missing, Take
 from central.market.reasons import Reasons, told_eur
+from central.market.rules import ReserveRule
 
 
 def market_outcome(
@@ -117,8 +118,15 @@ def _why(clearing: Clearing, offer: FlexOffer, takes: Sequence[Take], first: Tak
         < offered_w[take.start_ms]
     ]
     rest = "the grid bears no more of it" if cut else "no more of it is needed"
-    role = "reserve: " if first.kind is AwardKind.RESERVE else ""
+    role = _reserve(clearing) if first.kind is AwardKind.RESERVE else ""
     return f"{role}{_merit(clearing, first)}; {'all of it taken' if whole else rest}"
+
+
+def _reserve(clearing: Clearing) -> str:
+    is_default = not clearing.book.delivered
+    if clearing.rules.reserve is ReserveRule.DELIVERY_HISTORY and is_default:
+        return "reserve, as large as the largest offer while nobody has a history: "
+    return "reserve: "
 
 
 def _merit(clearing: Clearing, take: Take) -> str:

@@ -83,7 +83,7 @@ def arrived(
         StoreAway: they cannot be read.
     """
     found: list[Arrived] = []
-    for stored in _each(store, (Baseline.ii, FlexOffer.ii, FlexRequest.ii), interval):
+    for stored in each_stored(store, (Baseline.ii, FlexOffer.ii, FlexRequest.ii), interval):
         document, _ = opened(stored.signed)
         is_of_it = isinstance(document, Baseline) or getattr(document, "session", None) == session
         if is_of_it and stored.arrived_ms <= by_ms:
@@ -103,7 +103,7 @@ def lists_of(
     """
     found = (
         opened(stored.signed)[0]
-        for stored in _each(store, (CustomerList.ii,), interval)
+        for stored in each_stored(store, (CustomerList.ii,), interval)
         if stored.arrived_ms < before_ms
     )
     return [each for each in found if isinstance(each, CustomerList)]
@@ -118,10 +118,18 @@ def taken_ms(rows: Iterable[SessionRow]) -> int | None:
     return min(ended, default=None)
 
 
-def _each(store: DocumentStore, kinds: tuple[str, ...], span: Interval) -> Iterator[StoredDocument]:
+def each_stored(
+    store: DocumentStore, kinds: tuple[str, ...], span: Interval, *, bodies: bool = True
+) -> Iterator[StoredDocument]:
+    """Yield the documents of some kinds that touch an interval, in order of arrival.
+
+    Raises:
+        StoreAway: they cannot be read.
+    """
     since = 0
     while True:
-        page = store.documents(DocumentQuery(ii=kinds, span=span, since=since, limit=_PAGE))
+        query = DocumentQuery(ii=kinds, span=span, since=since, limit=_PAGE, bodies=bodies)
+        page = store.documents(query)
         yield from page
         if len(page) < _PAGE:
             return

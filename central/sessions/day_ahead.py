@@ -20,7 +20,7 @@ from functools import cached_property, partial
 
 from central.aggregator.offering import Offering, make_offers
 from central.brp.programme import programmes
-from central.calendar import day_of, gate_ms
+from central.calendar import day_of
 from central.documents.availability import DerAvailability
 from central.documents.baseline import Baseline
 from central.documents.configuration import GridConfiguration
@@ -30,7 +30,6 @@ from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
 from central.documents.substation import SubstationProfile
-from central.dso.forecast.history import History
 from central.market import gates
 from central.market.gates import Gates
 from central.market.portfolios import standing
@@ -205,8 +204,9 @@ class _Day(MarketRows):
             if party in self.floor.keys:
                 to = self.session.envelopes("ST-1", party)
                 found = programmes(
-                    pods, measures_of(pods, self._past(), _PROGRAMME_DAYS), self.day,
+                    pods, measures_of(pods, self.past, _PROGRAMME_DAYS), self.day,
                     envelope=lambda mrid, to=to: replace(to("scd"), mrid=mrid),  # type: ignore[misc]
+                    called=self.called,
                 )  # fmt: skip
                 made += [each for each in found.baselines if each.mrid not in filed]
                 lacks += len(found.remarks)
@@ -243,10 +243,6 @@ class _Day(MarketRows):
         made = [offer for _, offering in self._offerings(available) for offer in offering.offers]
         return Ended(made, state=RowState.OK if made else RowState.NOTHING)
 
-    def _past(self) -> History:
-        desk = self.floor.desk
-        return desk.past(desk.before(self.interval.start_ms, gate_ms(self.day)))
-
     def _offerings(self, available: Sequence[DerAvailability]) -> list[tuple[Seat, Offering]]:
         if self._made is None:
             self._made = [(seat, self._offering(seat, available)) for seat in self.floor.seats]
@@ -262,7 +258,7 @@ class _Day(MarketRows):
 
         return make_offers(
             seat.portfolio,
-            history_of(seat.portfolio, self._past()),
+            history_of(seat.portfolio, self.past, self.called),
             [each for each in available if each.receiver == party],
             seat.terms,
             session=self.session.name,

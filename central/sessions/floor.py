@@ -1,7 +1,7 @@
 """The floor of the market: what its sessions work with, and who sits there."""
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ from central.documents.configuration import GridConfiguration
 from central.documents.measures import MeasuredQuarter, QuarterMeasures
 from central.documents.measures import Origin as ToldOrigin
 from central.dso.forecast.history import History, Origin
+from central.market.delivery import Place
 from central.market.gates import Gates
 from central.market.rules import Rules
 from central.scd.documents_entries import SealReason
@@ -112,13 +113,24 @@ class Floor:
         session.row(f"{row} to SCADA", lambda: Ended(told=hand_over(self.scada, asked)))
 
 
-def history_of(portfolio: Portfolio, history: History) -> AggregatorHistory:
-    """Return what an aggregator may see of the past: its own customers'; nothing known is NaN."""
+def history_of(
+    portfolio: Portfolio, history: History, called: Collection[Place] = ()
+) -> AggregatorHistory:
+    """Return what an aggregator may see of the past: its own customers'; nothing known is NaN.
+
+    Nor is a quarter-hour in which flexibility was called for known: it is no usual one.
+    """
     own = [place for place, pod in enumerate(history.pods) if pod in set(portfolio.pods)]
     power_w = np.where(
         history.origin[own] == Origin.MISSING, np.nan, history.power_w[own]
     )  # fmt: skip
-    return AggregatorHistory(tuple(history.pods[at] for at in own), history.start_ms, power_w)
+    pods = tuple(history.pods[at] for at in own)
+    rows = {pod: row for row, pod in enumerate(pods)}
+    for pod, start_ms in called:
+        at = history.position(start_ms)
+        if pod in rows and 0 <= at < power_w.shape[1]:
+            power_w[rows[pod], at] = np.nan
+    return AggregatorHistory(pods, history.start_ms, power_w)
 
 
 def measures_of(pods: Iterable[Pod], history: History, days: int) -> Iterator[QuarterMeasures]:

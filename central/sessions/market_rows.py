@@ -1,6 +1,6 @@
 """The rows that both markets share: what the DSO says, who is in the book, what is published."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,10 +10,14 @@ from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
 from central.documents.substation import SubstationProfile
+from central.dso.forecast.history import History
 from central.market.admission import Admission, Arrived, admit
 from central.market.book import Book, reference
-from central.market.gates import Gates
+from central.market.delivery import Call, Place
+from central.market.gates import Gates, named
+from central.market.rules import ReserveRule
 from central.scd.sessions import RowState
+from central.sessions import delivered
 from central.sessions.admitting import (
     arrived,
     lists_of,
@@ -108,6 +112,34 @@ class MarketRows:
         state = RowState.OK if asked else RowState.NOTHING
         return Ended(asked, state=state, told="" if asked else "every limit holds")
 
+    # ── the past ────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def past_span(self) -> Interval:
+        """Return the past that is looked at: what is known when documents are no longer taken."""
+        return self.floor.desk.before(self.interval.start_ms, named(self.name).closes_ms)
+
+    @cached_property
+    def past(self) -> History:
+        """Return what is known of it."""
+        return self.floor.desk.past(self.past_span)
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        """Return what was called in it."""
+        return delivered.calls(self.floor.documents, self.past_span, self.gates.closes_ms)
+
+    @cached_property
+    def called(self) -> frozenset[Place]:
+        """Return the PODs and quarter-hours in which flexibility was called for."""
+        return frozenset((each.pod, each.start_ms) for each in self.calls)
+
+    def deliveries(self) -> Ended:
+        """Work out how surely those who were called have delivered."""
+        past = self.past if self.calls else None
+        shares = delivered.shares_so_far(self.floor.documents, self.calls, past) if past else {}
+        return Ended(told=delivered.told(shares), state=RowState.OK if shares else RowState.NOTHING)
+
     # ── the gate ────────────────────────────────────────────────────────────────────────────
 
     @cached_property
@@ -179,7 +211,7 @@ class MarketRows:
         book = Book.of(
             self.name, self.horizon, self.interval, offers=offers,
             requests=requests, nodes=self.floor.nodes, zones=self.floor.zones,
-            tan_phi=tan_phi_of(self.floor.desk.grid),
+            tan_phi=tan_phi_of(self.floor.desk.grid), delivered=self._delivered(),
         )  # fmt: skip
         portfolios = {seat.portfolio.aggregator: seat.portfolio for seat in self.floor.seats}
         return Auction(
@@ -190,6 +222,13 @@ class MarketRows:
             portfolios,
             refused_offers(self.admission, self.given),
         )
+
+    def _delivered(self) -> Mapping[str, float]:
+        """Return what reserve by history rests on, as the session has noted it."""
+        if self.floor.rules.reserve is not ReserveRule.DELIVERY_HISTORY:
+            return {}
+        self.session.row(delivered.DELIVERY, self.deliveries)
+        return delivered.shares_told((row.row, row.told) for row in self.session.rows)
 
     # ── the list, and what is published ─────────────────────────────────────────────────────
 

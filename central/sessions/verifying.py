@@ -41,6 +41,7 @@ from central.sessions.admitting import (
     zones_of,
 )
 from central.sessions.auction import part_of
+from central.sessions.delivered import shares_told
 from central.sessions.desk import Parties
 from central.sessions.exporting import Export
 from central.sessions.leftovers import Left, earlier_outcomes, left_for
@@ -53,11 +54,15 @@ _LATE = "gate_closed"
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The grid node and tan φ of each POD, and the primary substation of each node."""
+    """The grid node and tan φ of each POD, and the primary substation of each node.
+
+    `delivered` is how surely PODs have delivered so far: the operator's word, from its row.
+    """
 
     nodes: Mapping[str, str]
     zones: Mapping[str, str]
     tan_phi: Mapping[str, float] = field(default_factory=dict)
+    delivered: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,8 @@ def verified(export: Export, grid: Grid, rules: Rules) -> Recomputed:
         for each in documents
         if not isinstance(each, FlexOffer | FlexRequest) or reference(each) not in out
     ]
-    registry = Registry(nodes_of(grid), zones_of(grid), tan_phi_of(grid))
+    shares = shares_told((each["row"], each["told"]) for each in export.rows)
+    registry = Registry(nodes_of(grid), zones_of(grid), tan_phi_of(grid), shares)
     return recompute(gates, fit, registry, rules, refused)
 
 
@@ -170,7 +176,7 @@ def recompute(
     book = Book.of(
         session, gates.horizon, gates.interval, offers=offers,
         requests=_of(FlexRequest, before, session), nodes=registry.nodes, zones=registry.zones,
-        tan_phi=registry.tan_phi,
+        tan_phi=registry.tan_phi, delivered=registry.delivered,
     )  # fmt: skip
     return _recleared(book, rules, lists, documents, refused)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from central.market.delivery import Delivery, delivered_shares
+from central.market.delivery import Call, Delivery, delivered_shares, deliveries
 
 
 def of(pod: str, *delivered_w: int) -> list[Delivery]:
@@ -29,3 +29,20 @@ def test_who_was_never_ordered_is_not_told_and_order_changes_nothing() -> None:
     some = [*of("a", 70, 30, 90), idle, *of("b", 10)]
     assert delivered_shares(some) == delivered_shares(reversed(some))
     assert set(delivered_shares(some)) == {"a", "b"}
+
+
+def test_the_programme_less_what_was_measured_was_delivered_in_the_calls_direction() -> None:
+    called = [
+        Call(pod="a", start_ms=0, up_w=400), Call(pod="a", start_ms=0, up_w=100),
+        Call(pod="a", start_ms=900, up_w=-300), Call(pod="b", start_ms=0, up_w=200),
+        Call(pod="b", start_ms=900, up_w=200), Call(pod="b", start_ms=1_800, up_w=200),
+        Call(pod="b", start_ms=1_800, up_w=-200),
+    ]  # fmt: skip
+    programme_w = {("a", 0): 1_000, ("a", 900): 1_000, ("b", 0): 700, ("b", 1_800): 700}
+    measured_w = {("a", 0): 600.4, ("a", 900): 1_100.0, ("b", 0): 900.0, ("b", 900): 1.0,
+                  ("b", 1_800): 0.0}  # fmt: skip
+    assert deliveries(called, programme_w, measured_w) == [
+        Delivery(pod="a", ordered_w=500, delivered_w=400),
+        Delivery(pod="a", ordered_w=300, delivered_w=100),
+        Delivery(pod="b", ordered_w=200, delivered_w=0),
+    ]

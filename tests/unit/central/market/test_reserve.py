@@ -7,6 +7,7 @@ from central.market.book import Book
 from central.market.clearing import Clearing, clear
 from central.market.rules import ReserveRule, Rules
 from tests.markets import book, offer, request
+from tests.outcomes import outcome_of
 
 LARGEST = Rules(reserve=ReserveRule.LARGEST_OFFER)
 HISTORY = Rules(reserve=ReserveRule.DELIVERY_HISTORY)
@@ -94,3 +95,13 @@ def test_two_limits_are_both_as_sure_as_asked() -> None:
     )
     assert firm == {1: 10_000, 2: 5_000}
     assert reserve == {3: 10_000, 4: 5_000}
+
+
+def test_while_nobody_has_a_history_the_outcome_says_so() -> None:
+    offers = [offer(k, {0: 10}, 10.0 * k) for k in (1, 2)]
+    unknown = outcome_of(book(offers, [NEED]), HISTORY)
+    known = outcome_of(book(offers, [NEED], delivered={1: 0.5, 2: 0.9}), HISTORY)
+    (spare,) = [each for each in unknown.awards if each.kind is AwardKind.RESERVE]
+    assert spare.because.startswith("reserve, as large as the largest offer while nobody has a")
+    (spare,) = [each for each in known.awards if each.kind is AwardKind.RESERVE]
+    assert spare.because.startswith("reserve: ")

@@ -2,28 +2,37 @@
 
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
+import numpy as np
 import pytest
 
+from central.aggregator.portfolio import Portfolio
+from central.calendar import day_interval
 from central.documents.customers import CustomerList
 from central.documents.encoding import document_hash, encode, opened
-from central.documents.header import Buyer, Document
+from central.documents.header import Buyer, Document, QuarterPower, Reference
 from central.documents.offer import FlexOffer
+from central.documents.order import OrderedOffer
 from central.documents.outcome import MarketOutcome, Stage
 from central.documents.plan import DerPlan
 from central.documents.validation import TechnicalValidation, Verdict
 from central.dso.forecast.history import History
 from central.errors import StoreAway
+from central.market.rules import ReserveRule, Rules
 from central.scd.documents import DocumentQuery
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState, SessionRow
 from central.sessions.day_ahead import _Day, day_ahead, gates_of
+from central.sessions.delivered import DELIVERY, shares_told
 from central.sessions.durable import DurableSession, SessionStopped
+from central.sessions.floor import history_of
 from central.sessions.states import SessionState, state_of
 from ledger.errors import Rejected
-from ledger.facts.interval import Interval
+from ledger.facts.interval import QUARTER_MS, Interval
 from tests.desks import DAY
+from tests.documents import BASELINE, OFFER, ORDER, uuid
 from tests.fakes.scd_evidence import Failure
 from tests.floors import AGGREGATORS, Scene, availabilities, seat, without_names
 from tests.villages import village_scene
@@ -229,6 +238,46 @@ def test_what_comes_after_the_book_was_taken_changes_nothing_when_a_session_goes
     made.stand_at_gate()
     assert not stood, "the gate of a book that is taken is not waited for"
     assert {document_hash(encode(each)) for each in made.admission.offers} == set(taken)
+
+
+def test_who_was_called_has_a_history_and_the_called_quarters_are_no_usual_ones() -> None:
+    scene = Scene(peak_share=0.5, rules=Rules(reserve=ReserveRule.DELIVERY_HISTORY))
+    scene.file(availabilities(scene.seats))
+    portfolio = scene.seats[0].portfolio
+    days = [day_interval(DAY - timedelta(days=back)) for back in range(3, 30)]
+    called = [activation(portfolio, day, at) for at, day in enumerate(days)]
+    scene.file([each for documents in called for each in documents])
+    day_ahead(scene.floor(), DAY)
+    told = {row.row: row.told for row in scene.sessions.rows(NAME)}[DELIVERY]
+    shares = shares_told([(DELIVERY, told)])
+    assert set(shares) == {portfolio.pods[0]}
+    made = _Day(scene.floor(), gates_of(DAY), DAY)
+    assert made.called == {(portfolio.pods[0], day.start_ms) for day in days}
+    seen = history_of(portfolio, made.past, made.called)
+    at = [made.past.position(day.start_ms) for day in days]
+    assert np.isnan(seen.power_w[0, at]).all()
+
+
+def activation(portfolio: Portfolio, day: Interval, number: int) -> tuple[Document, ...]:
+    """Return what was offered, planned and ordered of the first customer at midnight."""
+    pod = portfolio.customers[0].pod
+    offer = replace(
+        OFFER, mrid=uuid(9_000 + number), sender="aggregator-1", pod=pod, validity=day,
+        quarters=(replace(OFFER.quarters[0], start_ms=day.start_ms),), linked_to=None,
+    )  # fmt: skip
+    programme = replace(
+        BASELINE, mrid=uuid(9_100 + number), sender="brp", pod=pod, validity=day,
+        quarters=tuple(
+            QuarterPower(start_ms=ms, power_w=500)
+            for ms in range(day.start_ms, day.end_ms, QUARTER_MS)
+        ),
+    )  # fmt: skip
+    one = OrderedOffer(
+        offer=Reference(mrid=offer.mrid, revision=1),
+        quarters=(QuarterPower(start_ms=day.start_ms, power_w=300),),
+    )
+    ordered = replace(ORDER, mrid=uuid(9_200 + number), sender="dso", validity=day, orders=(one,))
+    return offer, programme, ordered
 
 
 def test_a_missing_forecast_ends_in_a_named_state_and_goes_on_when_it_is_there() -> None:

@@ -12,7 +12,7 @@ from central.documents.header import Envelope
 from central.dso.forecast.history import History, Origin
 from central.sessions.floor import history_of
 from central.sessions.scada import Standing
-from ledger.facts.interval import Interval
+from ledger.facts.interval import QUARTER_MS, Interval
 from tests.books import mrid
 from tests.desks import demo
 from tests.documents import CONFIGURATION
@@ -78,3 +78,16 @@ def test_own_means_are_handed_over_once_however_often_the_session_is_read_back()
         floor = replace(scene.floor(), scada=Counting())
         floor.configure(floor.begun("s"), "DA-6a", CONFIGURATION)
     assert taken == [CONFIGURATION.mrid]
+
+
+def test_a_quarter_in_which_flexibility_was_called_for_is_a_gap() -> None:
+    own = seat("aggregator-1", 0, 8).portfolio
+    origin = np.full((2, 3), Origin.CERTIFIED, dtype=np.uint8)
+    history = History(own.pods[:2], DAY.start_ms, np.arange(6.0).reshape(2, 3), origin)
+    called = [
+        (own.pods[1], DAY.start_ms + QUARTER_MS), (own.pods[0], DAY.start_ms - QUARTER_MS),
+        (own.pods[0], DAY.start_ms + 3 * QUARTER_MS), ("IT002E99999999", DAY.start_ms),
+    ]  # fmt: skip
+    seen = history_of(own, history, called)
+    assert np.array_equal(seen.power_w, [[0.0, 1.0, 2.0], [3.0, np.nan, 5.0]], equal_nan=True)
+    assert not np.isnan(history.power_w).any()

@@ -1,6 +1,6 @@
 """Anybody with the documents comes to the same outcome, or is told where they part."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -28,11 +28,11 @@ def to(name: str, receiver: str = "dso") -> Envelope:
     return Envelope(mrid=mrid(name), created_ms=9, sender="market", receiver=receiver)
 
 
-def published() -> list[Document]:
+def published(rules: Rules = RULES, delivered: Mapping[str, float] | None = None) -> list[Document]:
     """Return a session of two rounds: the grid bears little of the second offer."""
     documents: list[Document] = [*OFFERS, REQUEST]
-    made = book(OFFERS[:3], [REQUEST])
-    asked = negotiated(made, RULES, lambda one: judged(one, {mrid(3): 100}), lambda n: to(f"{n}"))
+    made = replace(book(OFFERS[:3], [REQUEST]), delivered=delivered or {})
+    asked = negotiated(made, rules, lambda one: judged(one, {mrid(3): 100}), lambda n: to(f"{n}"))
     for number, (clearing, outcome, answer) in enumerate(asked, 1):
         told = market_outcome(clearing, to(f"{number}"), Stage.PRELIMINARY, REFUSED)
         assert replace(told, not_taken=outcome.not_taken) == outcome
@@ -91,6 +91,16 @@ def test_a_changed_offer_shows() -> None:
 def test_other_rules_show() -> None:
     found = recomputed(published(), replace(RULES, pricing=Pricing.PAY_AS_CLEARED))
     assert "awards" in found.difference
+
+
+def test_reserve_by_history_is_recomputed_from_the_shares_that_the_session_reckoned_with() -> None:
+    rules = replace(RULES, reserve=ReserveRule.DELIVERY_HISTORY)
+    shares = {offer.pod.code: share for offer, share in zip(OFFERS, (0.8, 0.9, 0.7), strict=False)}
+    documents = published(rules, shares)
+    registry = Registry(NODES, ZONES, delivered=shares)
+    found = recompute(GATES, documents, registry, rules, REFUSED)
+    assert (found.difference, found.wanting) == ("", "")
+    assert recomputed(documents, rules).difference
 
 
 @pytest.mark.parametrize(
