@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -19,7 +19,7 @@ from central.documents.encoding import opened as opened_document
 from central.documents.encoding import to_json
 from central.documents.outcome import Award, MarketOutcome, Stage
 from central.market.gates import Gates
-from central.scd.documents import DocumentQuery
+from central.scd.documents import DocumentQuery, StoredDocument
 from central.scd.documents_entries import SealReason
 from central.scd.documents_proofs import DocumentProver
 from central.scd.sessions import SessionRow
@@ -58,6 +58,7 @@ _MS_PER_S = 1_000
 _NAP_S = 0.2
 _OPEN_FOR_MS = 3_600_000
 _MOST_ROWS = 25
+_HASHES_AT_ONCE = 500
 _UEUR_PER_EUR = 1_000_000
 _W_PER_KW = 1_000
 _QUARTERS_PER_HOUR = 4
@@ -109,8 +110,8 @@ def _run(arguments: argparse.Namespace) -> int:
                 _need_open(day, now_ms, closes_ms)
             name = day_ahead(floor, day, gate_closure_ms=closes_ms).name
         rows = floor.sessions.rows(name)
-        outcome = _final(central, rows)
-    _tell(arguments, name, rows, outcome)
+        outcome, named = _final(central, rows), _named(central, rows)
+    _tell(arguments, name, rows, outcome, named)
     return Exit.OK if state_of(rows) is SessionState.PUBLISHED else Exit.FALSE
 
 
@@ -201,8 +202,8 @@ def _show(arguments: argparse.Namespace) -> int:
                 print(f"{name}  {state.value}: {MEANING[state]}")
             return Exit.OK
         rows = _rows(store, arguments.session)
-        outcome = _final(central, rows)
-    _tell(arguments, arguments.session, rows, outcome)
+        outcome, named = _final(central, rows), _named(central, rows)
+    _tell(arguments, arguments.session, rows, outcome, named)
     return Exit.OK
 
 
@@ -349,14 +350,38 @@ def _rows(store: SqliteSessions, name: str) -> list[SessionRow]:
 
 def _final(central: Central, rows: Sequence[SessionRow]) -> MarketOutcome | None:
     """Return the outcome that tells all, of a session that has published one."""
-    hashes = tuple(each for row in rows for each in row.documents)
-    for at in range(0, len(hashes), 500):
-        query = DocumentQuery(ii=("I-08",), hashes=hashes[at : at + 500])
-        for stored in central.documents.documents(query):
-            document, _ = opened_document(stored.signed)
-            if isinstance(document, MarketOutcome) and document.stage is Stage.FINAL:
-                return document
+    for stored in _stored(central, rows, DocumentQuery(ii=("I-08",))):
+        document, _ = opened_document(stored.signed)
+        # A session of real time takes the outcomes of its hours so far, which are not its own.
+        if (
+            isinstance(document, MarketOutcome)
+            and document.stage is Stage.FINAL
+            and document.session == rows[0].session
+        ):
+            return document
     return None
+
+
+def _named(central: Central, rows: Sequence[SessionRow]) -> dict[bytes, dict[str, object]]:
+    """Return what the documents of some rows are called, by their hashes."""
+    query = DocumentQuery(conflicts=True, bodies=False)
+    return {
+        stored.document_hash: {
+            "ii": stored.ii, "mrid": stored.mrid, "revision": stored.revision,
+            "sender": stored.sender,
+        }
+        for stored in _stored(central, rows, query)
+    }  # fmt: skip
+
+
+def _stored(
+    central: Central, rows: Sequence[SessionRow], query: DocumentQuery
+) -> Iterator[StoredDocument]:
+    """Yield what a query finds among the documents of some rows."""
+    hashes = tuple(each for row in rows for each in row.documents)
+    for at in range(0, len(hashes), _HASHES_AT_ONCE):
+        asked = replace(query, hashes=hashes[at : at + _HASHES_AT_ONCE], limit=_HASHES_AT_ONCE)
+        yield from central.documents.documents(asked)
 
 
 def _progress(arguments: argparse.Namespace) -> Callable[[str], None]:
@@ -370,14 +395,14 @@ def _progress(arguments: argparse.Namespace) -> Callable[[str], None]:
 
 def _tell(
     arguments: argparse.Namespace, name: str, rows: Sequence[SessionRow],
-    outcome: MarketOutcome | None,
+    outcome: MarketOutcome | None, named: Mapping[bytes, Mapping[str, object]],
 ) -> None:  # fmt: skip
     state = state_of(rows)
     if arguments.json:
         show({
             "session": name, "state": state.value,
             "steps": {row.row: row.state.value for row in rows},
-            "rows": [_row(row) for row in rows],
+            "rows": [_row(row, named) for row in rows],
             "outcome": None if outcome is None else to_json(outcome),
         }, "market-session")  # fmt: skip
         return
@@ -392,10 +417,10 @@ def _tell(
     print(f"{name}: {state.value} — {MEANING[state]}{silent}")
 
 
-def _row(row: SessionRow) -> dict[str, object]:
+def _row(row: SessionRow, named: Mapping[bytes, Mapping[str, object]]) -> dict[str, object]:
     return {
         "row": row.row, "state": row.state.value, "told": row.told, "ended_ms": row.ended_ms,
-        "documents": [each.hex() for each in row.documents],
+        "documents": [{**named.get(each, {}), "hash": each.hex()} for each in row.documents],
     }  # fmt: skip
 
 

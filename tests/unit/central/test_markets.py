@@ -9,8 +9,10 @@ import pytest
 from central.__main__ import main
 from central.calendar import gate_ms
 from central.config import CentralConfig, MarketConfig
+from central.documents.encoding import sign
 from central.market.rules import Pricing, ReserveRule, Rules
 from central.markets import _waiting
+from central.scd.documents import checked
 from central.scd.sessions import RowState, SessionRow
 from central.scd.sessions_store import SqliteSessions
 from central.service import opened
@@ -21,6 +23,7 @@ from ledger.errors import Unavailable
 from ledger.signing import SigningKey
 from tests.desks import DAY
 from tests.scd import HandClock
+from tests.unit.central.sessions.test_leftovers import outcome
 
 NAME = f"day-ahead {DAY.isoformat()}"
 Told = pytest.CaptureFixture[str]
@@ -59,6 +62,32 @@ def test_a_session_is_shown_row_by_row(config: Path, capsys: Told) -> None:
     assert ran(config, "show", NAME, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["state"], told["steps"], told["outcome"]) == ("failed", {"DA-3a": "failed"}, None)
+
+
+def test_the_outcome_is_the_sessions_own_and_its_documents_are_named(
+    config: Path, capsys: Told
+) -> None:
+    """A session of real time takes the outcomes of its hours so far."""
+    hours, key = "real-time 2026-05-28T19:00Z", SigningKey.generate()
+    day, own = (outcome(each, {}, {}) for each in (NAME, hours))
+    filed = [checked(sign(each, key))[0] for each in (day, own)]
+    with opened(load(CentralConfig, config, program="central").value) as central:
+        SqliteSessions(central.database).commit_row(
+            SessionRow(
+                session=hours, row="RT-14a", state=RowState.OK, told="", ended_ms=1,
+                documents=tuple(each.document_hash for each in filed),
+            ),
+            filed,
+        )  # fmt: skip
+    assert ran(config, "show", hours, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["outcome"]["session"] == hours
+    (row,) = told["rows"]
+    assert row["documents"] == [
+        {"ii": "I-08", "mrid": each.mrid, "revision": 1, "sender": "market",
+         "hash": each.document_hash.hex()}
+        for each in filed
+    ]  # fmt: skip
 
 
 def test_a_session_is_stopped_and_says_so(config: Path, capsys: Told) -> None:
