@@ -7,7 +7,7 @@ Everything that the platform's sessions share. What is worked out here is handed
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -99,6 +99,11 @@ class Expected:
     forecast: Forecast
     expectation: Expectation
     sure: float
+
+    def moved(self, changed_va: Phasors) -> "Expected":
+        """Return it with what is moved at each node, shape (quarters, nodes) [VA]."""
+        drawn_va = self.expectation.drawn_va + changed_va
+        return replace(self, expectation=replace(self.expectation, drawn_va=drawn_va))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from central.documents.header import Horizon
 from central.documents.request import FlexRequest
 from central.documents.substation import SubstationProfile
 from central.dso.assessment import Assessment
+from central.dso.expectation import Expectation
 from central.dso.forecast.result import Forecast
+from central.dso.grid.model import Phasors
 from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.remedies.plan import Plan
 from central.dso.requesting import Need
@@ -31,6 +33,7 @@ class DsoWork:
         horizon: which market.
         forecasting: returns the forecast.
         setting: how the network is run now.
+        bought: what the market has moved before at each node [VA], told what is expected.
         active: PODs that take part in the market (I-02); all if None.
         outages: whether each line is taken out in turn as well.
         progress: told each device that is tried.
@@ -41,6 +44,7 @@ class DsoWork:
     horizon: Horizon
     forecasting: Callable[[], Forecast]
     setting: Setting = AS_BUILT
+    bought: Callable[[Expectation], Phasors] | None = None
     active: frozenset[str] | None = None
     outages: bool = False
     progress: Callable[[str], None] = lambda _: None
@@ -56,8 +60,11 @@ class DsoWork:
 
     @cached_property
     def expected(self) -> Expected:
-        """Return what the grid must carry."""
-        return self.desk.expected(self.forecast, self.horizon)
+        """Return what the grid must carry, with what the market has moved before."""
+        expected = self.desk.expected(self.forecast, self.horizon)
+        if self.bought is None:
+            return expected
+        return expected.moved(self.bought(expected.expectation))
 
     @cached_property
     def assessed(self) -> Assessment:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from central.calendar import day_interval, day_of
 from central.documents.header import Document, Horizon, Reference
 from central.documents.offer import Acceptance, FlexOffer
-from central.documents.outcome import MarketOutcome, Stage
+from central.documents.outcome import Award, AwardKind, MarketOutcome, Stage
 from central.market import gates
 from central.market.book import reference
 from central.market.rounds import leftover
@@ -100,6 +100,23 @@ def left_for(
         tuple(each for each in _sessions(interval) if each not in told),
         tuple(each for each in named if each not in there),
     )
+
+
+def sold_for_sure(outcomes: Iterable[MarketOutcome], interval: Interval) -> list[Award]:
+    """Return the firm awards of outcomes, each with its quarter-hours in an interval."""
+    return [
+        replace(award, quarters=quarters)
+        for outcome in outcomes
+        for award in outcome.awards
+        if award.kind is AwardKind.FIRM
+        and (
+            quarters := tuple(
+                each
+                for each in award.quarters
+                if interval.start_ms <= each.start_ms < interval.end_ms
+            )
+        )
+    ]
 
 
 def _sessions(interval: Interval) -> list[str]:

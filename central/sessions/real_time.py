@@ -24,17 +24,20 @@ from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
 from central.documents.substation import SubstationProfile
 from central.dso.estimation.measuring import Metered
+from central.dso.expectation import Expectation
 from central.dso.forecast.result import Forecast
+from central.dso.grid.model import Phasors
 from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.telling.incoming import Heard, heard
 from central.market import gates
 from central.market.gates import Gates
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState
+from central.sessions.dso_validation import taken_offers
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor
-from central.sessions.leftovers import Left, days_of, earlier_outcomes, left_for
+from central.sessions.leftovers import Left, days_of, earlier_outcomes, left_for, sold_for_sure
 from central.sessions.market_rows import MarketRows
 from central.sessions.shelf import every
 from central.sessions.states import in_round
@@ -132,7 +135,7 @@ class _Hours(MarketRows):
         """Return the DSO's part."""
         return DsoWork(
             self.floor.desk, self.name, Horizon.REAL_TIME, self._forecast,
-            setting=replace(self.setting, closed=self.seen.closed),
+            setting=replace(self.setting, closed=self.seen.closed), bought=self._bought_va,
             progress=self.floor.progress,
         )  # fmt: skip
 
@@ -141,6 +144,22 @@ class _Hours(MarketRows):
         return self.floor.desk.forecast_hours(
             max(self.now_ms, self.interval.start_ms - QUARTER_MS + 1)
         )
+
+    def _bought_va(self, expectation: Expectation) -> Phasors:
+        """Return what sessions of these hours have bought for sure, at each node [VA].
+
+        It is reserved (I-14) and will be delivered: nobody buys it again.
+        """
+        grid = self.floor.desk.grid
+        offers = every(self.floor.documents, FlexOffer, days_of(self.interval))
+        taken = taken_offers(
+            grid, expectation, sold_for_sure(self._outcomes(), self.interval), list(offers)
+        )
+        return taken.changed_va(grid, taken.power_w)
+
+    def _outcomes(self) -> list[MarketOutcome]:
+        known = every(self.floor.documents, MarketOutcome, self.interval)
+        return earlier_outcomes(known, self.name, self.interval, self.parties.dso)
 
     def acquire_data(self) -> Ended:
         """Forecast the next hours, and take what the field shows."""
@@ -157,8 +176,7 @@ class _Hours(MarketRows):
 
     def earlier(self) -> Ended:
         """Take the outcomes of these hours so far."""
-        known = every(self.floor.documents, MarketOutcome, self.interval)
-        outcomes = earlier_outcomes(known, self.name, self.interval, self.parties.dso)
+        outcomes = self._outcomes()
         left = self.left_over(outcomes)
         told = f"{len(left.offers)} offers are left"
         if left.unpublished:

@@ -1,5 +1,7 @@
 """The DSO's part of a session: each part is worked out once, and only when it is asked for."""
 
+import numpy as np
+
 from central.calendar import day_interval
 from central.documents.configuration import GridConfiguration
 from central.documents.header import Horizon
@@ -41,3 +43,18 @@ def test_only_pods_in_the_market_are_counted_on() -> None:
     )  # fmt: skip
     assert len(work.need.resources.node) == len(few)
     assert work.need.residual, "three customers cannot solve it, and that is said"
+
+
+def test_what_is_bought_already_is_not_needed_again() -> None:
+    made = desk(2.2)
+
+    def session(bought_w: float) -> DsoWork:
+        return DsoWork(
+            made, "s", Horizon.REAL_TIME, lambda: made.forecast_day(DAY),
+            bought=lambda expectation: np.full(expectation.drawn_va.shape[1:], -bought_w + 0j),
+        )  # fmt: skip
+
+    without, with_it = session(0.0), session(400.0)
+    change_va = with_it.expected.expectation.drawn_va - without.expected.expectation.drawn_va
+    np.testing.assert_allclose(change_va, -400.0)
+    assert 0 < with_it.need.up_w.sum() < without.need.up_w.sum()

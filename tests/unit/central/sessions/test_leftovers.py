@@ -15,7 +15,7 @@ from central.documents.outcome import (
 )
 from central.market.book import reference
 from central.sessions.admitting import NOT_ADMITTED
-from central.sessions.leftovers import days_of, earlier_outcomes, left_for
+from central.sessions.leftovers import days_of, earlier_outcomes, left_for, sold_for_sure
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.books import HOUR, START_MS, at, line_request, mrid, offer
 
@@ -103,6 +103,15 @@ def test_hours_over_midnight_want_both_days() -> None:
     night = Interval(midnight_ms - QUARTER_MS, midnight_ms + QUARTER_MS)
     assert len(left_for(night, [], []).unpublished) == 2
     assert days_of(night).end_ms - days_of(night).start_ms == 2 * 86_400_000
+
+
+def test_what_is_sold_for_sure_is_told_of_these_hours_only() -> None:
+    sold = outcome("real-time 2026-05-28T20:15Z", {1: [0, 1, 2], 3: [0]}, {})
+    (reserve,) = outcome("other", {2: [1]}, {}).awards
+    reserved = replace(sold, awards=(*sold.awards, replace(reserve, kind=AwardKind.RESERVE)))
+    (found,) = sold_for_sure([reserved], Interval(at(1), at(3)))
+    assert found.offer.mrid == mrid(1)
+    assert [each.start_ms for each in found.quarters] == [at(1), at(2)]
 
 
 def test_outcomes_of_others_and_of_these_hours_count_as_the_dso_has_them() -> None:

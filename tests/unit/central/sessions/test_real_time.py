@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from central.calendar import day_start_ms
@@ -10,15 +11,16 @@ from central.documents.elements import Bound
 from central.documents.encoding import opened
 from central.documents.header import Buyer, Direction, Document, Horizon
 from central.documents.offer import FlexOffer
-from central.documents.outcome import MarketOutcome, Stage
+from central.documents.outcome import AwardKind, MarketOutcome, Stage
 from central.documents.request import FlexRequest, RequestedQuarter
+from central.dso.powerflow import AS_BUILT
 from central.market.rules import Pricing, Rules
 from central.scd.documents import DocumentQuery
 from central.scd.documents_entries import SealReason
 from central.sessions.admitting import zones_of
 from central.sessions.day_ahead import day_ahead
 from central.sessions.exporting import Export
-from central.sessions.real_time import gates_of, real_time
+from central.sessions.real_time import _Hours, gates_of, real_time
 from central.sessions.states import SessionState, state_of
 from central.sessions.verifying import Recomputed, verified
 from ledger.facts.interval import QUARTER_MS
@@ -108,6 +110,24 @@ def test_nothing_is_sold_twice(traded: Scene) -> None:
     assert all(sold[name] for name in (DAY_AHEAD, NAME, LATER)), "something was taken in each"
     everything = [each for some in sold.values() for each in some]
     assert len(everything) == len(set(everything))
+
+
+def test_what_is_sold_already_is_expected_to_be_delivered(traded: Scene) -> None:
+    floor = traded.floor()
+    work = _Hours(floor, gates_of(LATER_MS), LATER_MS, [], {}, AS_BUILT).work
+    expectation = floor.desk.expected(work.forecast, Horizon.REAL_TIME).expectation
+    less_va = expectation.drawn_va - work.expected.expectation.drawn_va
+    sold_w = np.zeros(expectation.quarters)
+    for award in (each for name in (DAY_AHEAD, NAME) for each in finals(traded)[name].awards):
+        sign = 1 if award.direction is Direction.UP else -1
+        for each in award.quarters if award.kind is AwardKind.FIRM else ():
+            at = (each.start_ms - expectation.start_ms) // QUARTER_MS
+            if 0 <= at < expectation.quarters:
+                sold_w[at] += sign * each.power_w
+    assert sold_w.any()
+    np.testing.assert_allclose(
+        less_va.real.sum(axis=2), np.broadcast_to(sold_w, (3, 16)), atol=1e-3
+    )
 
 
 def test_a_session_of_four_hours_speaks_of_them_only(traded: Scene) -> None:
