@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,15 @@ from typing import Any
 from hil.demo import proof
 from hil.demo.central import Central, gateway_status, instant_ms
 from hil.demo.judge import judge
-from hil.demo.market import market_day
-from hil.demo.operator import bring_history, day_after
-from hil.demo.play import Cast, Play
+from hil.demo.market import Market, MarketDay, MarketSession
+from hil.demo.merit import table_of
+from hil.demo.operator import DsoDay, bring_history, dso_day
+from hil.demo.play import Acts, Cast, Play
 from hil.demo.real_time import line_fails
 from hil.demo.report import Report
 from hil.demo.screen import Screen
 from hil.demo.setting import set_up
-from hil.demo.stage import Stage
+from hil.demo.stage import ORIGIN, Stage
 from ledger.command import Exit, parser, run, subcommand
 from ledger.errors import Rejected
 from ledger.proving import Trust
@@ -63,9 +63,10 @@ async def _finished(stage: Stage, screen: Screen, *, keep: bool) -> Report | Non
 
 
 async def _played(stage: Stage, screen: Screen, *, keep: bool) -> Report:
-    start_s = time.monotonic()
-    screen.tell(stage.origin_ms, "step", f"setting the stage in {stage.directory}")
-    chain = await set_up(stage)
+    acts = Acts()
+    screen.tell(stage.clock.now_ms(), "step", f"setting the stage in {stage.directory}")
+    with acts("the stage is set"):
+        chain = await set_up(stage)
     cast = Cast(
         chain=chain,
         broker=stage.broker(),
@@ -76,9 +77,11 @@ async def _played(stage: Stage, screen: Screen, *, keep: bool) -> Report:
     )
     try:
         play = Play(stage, cast, screen)
-        screen.tell(play.clock.now_ms(), "step", "keys made, contract deployed, nodes enrolled")
-        _, rows = await asyncio.gather(play.play(), _history(stage, play))
-        report = await _judged(stage, play, rows, start_s)
+        market = Market(stage, play.tell)
+        play.tell("step", "keys made, contract deployed, nodes enrolled")
+        with acts("evidence, and everything that fails"):
+            _, day = await asyncio.gather(play.play(), _day(stage, play, market, acts))
+        report = await _judged(stage, play, market, day, acts)
         if keep:
             await _stay(stage, cast, screen, report)
         return report
@@ -86,18 +89,60 @@ async def _played(stage: Stage, screen: Screen, *, keep: bool) -> Report:
         await asyncio.gather(*(program.stop() for program in [*cast.nodes.values(), *cast.servers]))
 
 
-async def _history(stage: Stage, play: Play) -> int:
-    """Bring the plant's past while there is little to do; return the number of its rows."""
-    rows = await bring_history(stage, play.clock.now_ms())
+async def _day(
+    stage: Stage, play: Play, market: Market, acts: Acts
+) -> tuple[DsoDay, MarketSession]:
+    """Bring the plant's past while there is little to do, and go through the market of the day."""
+    with acts("history"):
+        rows = await bring_history(stage, play.clock.now_ms())
     play.tell("step", f"{rows:,} quarter-hours of the past imported, marked so")
-    return rows
+    await play.up.wait()
+    with acts("day ahead: the grid"):
+        dso = await dso_day(stage, rows, play.tell)
+    with acts("day ahead: the market"):
+        session = await market.day_ahead(dso.day)
+    play.screen.lay_out(table_of(session.session, session.merit))
+    return dso, session
 
 
-async def _judged(stage: Stage, play: Play, history_rows: int, start_s: float) -> Report:
-    house = stage.houses[_TAKEN_OUT]
-    handed = await line_fails(stage, play.clock, play.tell)
+async def _judged(
+    stage: Stage, play: Play, market: Market, day: tuple[DsoDay, MarketSession], acts: Acts
+) -> Report:
+    dso, session = day
+    with acts("the next hours, and their market"):
+        handed = await line_fails(stage, market, play.clock, play.tell)
+    play.screen.lay_out(table_of(handed.market.session, handed.market.merit))
     await play.stop_writers()
-    trust_file = await proof.write_trust(stage)
+    with acts("proofs"):
+        evidence, (anchored_size, proven) = await asyncio.gather(
+            _evidence(stage, play, acts),
+            market.proved([session.session, handed.market.session]),
+        )
+    traded = MarketDay(
+        day_ahead=session,
+        real_time=handed.market,
+        anchored_size=anchored_size,
+        proven=proven,
+    )
+    with acts("waiting for SCADA"):
+        real_time = await handed.moved()
+    return Report(
+        **evidence,
+        nodes=len(stage.houses),
+        gas_per_window=play.gas_per_window(),
+        dso=dso,
+        real_time=real_time,
+        market=traded,
+        simulated_s=play.span.duration_ms // 1000,
+        acts_s=acts.taken_s,
+        wall_s=acts.so_far_s(),
+    )
+
+
+async def _evidence(stage: Stage, play: Play, acts: Acts) -> dict[str, Any]:
+    """Return what the proofs, the judge and the audit say of what was measured."""
+    house = stage.houses[_TAKEN_OUT]
+    trust_file = await proof.write_trust(stage, ORIGIN, stage.log_key, "trust.toml")
     central = Central(stage, "dso")
     readings = await central.rows(house.pod, "readings", play.span)
     taken_ms = instant_ms(readings[len(readings) // 2]["time"])
@@ -110,37 +155,27 @@ async def _judged(stage: Stage, play: Play, history_rows: int, start_s: float) -
     told = ", ".join(f"{name} is {word}" for name, word in verdicts.items())
     play.tell("seen", f"one reading of {house.pod}, checked offline: {told}")
     try:
-        judgement = await judge(
-            stage.houses, play.span, central, play.witness, Trust.load(trust_file)
-        )
+        with acts("the judge"):
+            judgement = await judge(
+                stage.houses, play.span, central, play.witness, Trust.load(trust_file)
+            )
         counters, gaps = await central.figures()
     finally:
         await central.close()
     play.tell("seen", f"{judgement.slots_judged:,} slots judged, one by one")
-    clean = await proof.audit(stage)
-    named = await _tampering(stage, play)
-    dso = await day_after(stage, play.clock.now_ms(), history_rows, play.tell)
-    market = await market_day(stage, dso.day, play.tell)
-    play.tell("seen", f"the market of {dso.day}: {market.summary()}")
-    real_time = await handed.moved()
-    return Report(
-        nodes=len(stage.houses),
-        readings_stored=counters["readings"],
-        gaps=gaps,
-        windows_anchored=counters["anchored"],
-        gas_per_window=play.gas_per_window(),
-        invariants=judgement.counts(),
-        violations=tuple(judgement.told),
-        verify=verdicts,
-        proofs_checked=judgement.proofs_checked,
-        audit_clean_findings=len(clean["findings"]),
-        audit_tampered=named,
-        dso=dso,
-        real_time=real_time,
-        market=market,
-        simulated_s=play.span.duration_ms // 1000,
-        wall_s=round(time.monotonic() - start_s, 1),
-    )
+    with acts("the audit, of the database and of a copy that was tampered with"):
+        clean, named = await asyncio.gather(proof.audit(stage), _tampering(stage, play))
+    return {
+        "readings_stored": counters["readings"],
+        "gaps": gaps,
+        "windows_anchored": counters["anchored"],
+        "invariants": judgement.counts(),
+        "violations": tuple(judgement.told),
+        "verify": verdicts,
+        "proofs_checked": judgement.proofs_checked,
+        "audit_clean_findings": len(clean["findings"]),
+        "audit_tampered": named,
+    }
 
 
 async def _tampering(stage: Stage, play: Play) -> dict[str, Any]:
@@ -158,7 +193,7 @@ async def _stay(stage: Stage, cast: Cast, screen: Screen, report: Report) -> Non
     await cast.gateway.start()
     await asyncio.gather(*(node.start() for node in cast.nodes.values()))
     status = await gateway_status(stage)
-    now_ms = stage.origin_ms + int((time.time() * 1000 - stage.origin_ms) * stage.rate)
+    now_ms = stage.clock.now_ms()
     screen.tell(now_ms, "step", f"up again at window {status['windows_closed']}; Ctrl-C ends it")
     screen.tell(now_ms, "step", f"API {stage.central_url}, tokens in {stage.path('central')}")
     report.write(stage.path("report.json"))

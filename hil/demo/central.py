@@ -1,7 +1,8 @@
 """What the demo asks the Shared Customer Database and the gateway, over their HTTP."""
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from ledger.facts.interval import Interval
 
 _TIMEOUT_S = 20.0
 _PAGE_ROWS = 10_000
+_AT_ONCE = 4
 _GAUGE = re.compile(r"^certiflex_scd_(\w+)(?:\{cause=\"(\w+)\"\})? (\d+)$", re.MULTILINE)
 
 Row = Mapping[str, Any]
@@ -68,6 +70,32 @@ class Central:
             Refused: it answers that it will not.
         """
         return (await self._get(f"/v1/pods/{pod}/bundle", _span(span))).content
+
+    async def document(self, mrid: str) -> Row:
+        """Return the newest revision of a document of the market, as JSON.
+
+        Raises:
+            Unavailable: the database does not answer.
+            Refused: it answers that it will not.
+        """
+        answer: Row = (await self._get(f"/v1/documents/{mrid}", None)).json()
+        document: Row = answer["document"]
+        return document
+
+    async def documents(self, mrids: Iterable[str]) -> list[Row]:
+        """Return documents of the market by their names, in their order; see `document`.
+
+        Raises:
+            Unavailable: the database does not answer.
+            Refused: it answers that it will not.
+        """
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def read(mrid: str) -> Row:
+            async with turn:
+                return await self.document(mrid)
+
+        return list(await asyncio.gather(*map(read, mrids)))
 
     async def nodes(self) -> Sequence[Row]:
         """Return the light nodes and how far the evidence of each reaches.

@@ -1,4 +1,4 @@
-"""The day after, as the grid's operator sees it: history, own means, and what customers are asked.
+"""The market day as the grid's operator sees it: history, own means, and what customers are asked.
 
 Heat pumps and electric cars have come to one street of the plant; the limits are as published.
 """
@@ -6,17 +6,14 @@ Heat pumps and electric cars have come to one street of the plant; the limits ar
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from hil.demo.central import told
 from hil.demo.programs import ran
-from hil.demo.stage import Stage
+from hil.demo.stage import EVENING, Stage
 from ledger.errors import InvariantBroken
 from ledger.facts.interval import QUARTER_MS
 
-_ROME = ZoneInfo("Europe/Rome")
 _DAYS = 36
 _TIMEOUT_S = 120.0
 _ENDED, _MORE_IS_NEEDED = 0, 1
@@ -65,8 +62,8 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DayAfter:
-    """What the DSO's platform said of the next day; congestions are elements times quarters."""
+class DsoDay:
+    """What the DSO's platform said of the market day; congestions are elements times quarters."""
 
     day: str
     history_rows: int
@@ -96,18 +93,17 @@ class DayAfter:
         return f"{self.congestions_before} violations, {left}; {self.requested_mwh:.3f} MWh asked"
 
 
-async def day_after(stage: Stage, now_ms: int, history_rows: int, tell: Tell) -> DayAfter:
-    """Return what the DSO's platform says of the next day, worked out by its command line.
+async def dso_day(stage: Stage, history_rows: int, tell: Tell) -> DsoDay:
+    """Return what the DSO's platform says of the market day, worked out by its command line.
 
     Raises:
         CertiflexError: a command did not do what it is for.
     """
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(_ROME).date()
-    day = (today + timedelta(days=1)).isoformat()
+    day = EVENING.date().isoformat()
     said = await asked(stage, "dso", "--day", day)
     tell("seen", f"{day}: {said.plan['because']}")
     tell_requests(said, tell)
-    return DayAfter(
+    return DsoDay(
         day=day,
         history_rows=history_rows,
         steps=said.steps,

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,25 @@ class Cast:
 
 
 @dataclass
+class Acts:
+    """How long each act takes, by the wall clock."""
+
+    taken_s: dict[str, float] = field(default_factory=dict)
+    _start_s: float = field(default_factory=time.monotonic)
+
+    def so_far_s(self) -> float:
+        """Return how long it is since the first."""
+        return round(time.monotonic() - self._start_s, 1)
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Take the time of what is done inside."""
+        begun_s = self.so_far_s()
+        yield
+        self.taken_s[name] = round(self.so_far_s() - begun_s, 1)
+
+
+@dataclass
 class Play:
     """A performance: programs start, things go wrong, all is found again.
 
@@ -61,11 +81,12 @@ class Play:
     clock: ScaledClock = field(init=False)
     witness: Witness = field(init=False)
     span: Interval = field(init=False)
+    up: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     status: dict[str, Any] = field(default_factory=dict, init=False)
     _central: Central = field(init=False)
 
     def __post_init__(self) -> None:
-        self.clock = ScaledClock(self.stage.origin_ms, self.stage.rate)
+        self.clock = self.stage.clock
         key = VerifyingKey.decode(bytes.fromhex(self.stage.log_key))
         self.witness = Witness(self.stage.ports.broker, key)
         self._central = Central(self.stage, "auditor")
@@ -92,6 +113,7 @@ class Play:
         for program in (self.cast.broker, self.cast.central, self.cast.gateway, self.cast.bench):
             await program.start()
         self.tell("step", "broker, database, gateway and meters are up")
+        self.up.set()
         await asyncio.gather(*(node.start() for node in self.cast.nodes.values()))
         self.tell("step", f"{len(self.cast.nodes)} light nodes started, half over TCP, half RTU")
         await self._until(self._all_report, "every light node has delivered")

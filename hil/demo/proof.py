@@ -8,7 +8,7 @@ from typing import Any
 
 from hil.demo.central import told
 from hil.demo.programs import ran
-from hil.demo.stage import CHAIN_ID, ORIGIN, House, Stage
+from hil.demo.stage import CHAIN_ID, House, Stage
 from ledger import codec
 from ledger.errors import InvariantBroken
 from ledger.facts.record import Reading
@@ -48,17 +48,17 @@ async def fetch_proof(stage: Stage, house: House, at_ms: int, name: str) -> Path
     return file
 
 
-async def write_trust(stage: Stage) -> Path:
-    """Ask the chain itself for the last heads of the log, and return the trust file.
+async def write_trust(stage: Stage, origin: str, log_key: str, name: str) -> Path:
+    """Ask the chain itself for the last heads of a log, and return the trust file.
 
     Raises:
         CertiflexError: the command failed.
     """
-    file = stage.path("proof", "trust.toml")
+    file = stage.path("proof", name)
     file.parent.mkdir(exist_ok=True)
     await _command(
         stage, "ledger", "trust", "--rpc", stage.chain_url, "--chain-id", str(CHAIN_ID),
-        "--contract", stage.contract, "--origin", ORIGIN, "--log-key", stage.log_key,
+        "--contract", stage.contract, "--origin", origin, "--log-key", log_key,
         "-o", str(file),
     )  # fmt: skip
     return file

@@ -2,15 +2,18 @@
 
 The trunk of one feeder fails and its customers are dark, until the control room feeds them from
 the other transformer, a long way round. That transformer's changer stands where it was well for a
-short feeder: for this one voltages are too low, and the platform finds it out by itself.
+short feeder: for this one voltages are too low, and the platform finds it out by itself. What it
+cannot cure was not known a day ahead: the market takes what is left of the day's offers.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hil.control import ask
+from hil.demo.central import Central
+from hil.demo.market import Market, MarketSession
 from hil.demo.operator import MOVES, Document, Said, Tell, asked, pictures, tell_requests
 from hil.demo.stage import Stage
 from ledger.errors import InvariantBroken
@@ -25,6 +28,8 @@ _ASK_TIMEOUT_S = 5.0
 _SENSORS_TIMEOUT_S = 30.0
 # Moves wait for the next quarter-hour, and then each step takes its time.
 _MOVES_LAST_MS = 120_000
+# Computing is not faster where time is: what a session needs until its requests are filed.
+_SESSION_LASTS_MS = 300_000
 FOLDER = "real-time"
 
 Plant = Mapping[str, Any]
@@ -35,9 +40,10 @@ Stand = int | str
 class NextHours:
     """What became of a line that failed; congestions are elements times quarters.
 
-    `does_not_fit` names sensors that the others and the forecast contradict, with the deviations;
-    nobody lies here, but forecasts err. `moved` tells from where to where each device was brought,
-    and `lowest_busbar_pu` what it did to the lowest voltage of the plant's busbars.
+    The rows are those of the market's session. `does_not_fit` names sensors that the others and
+    the forecast contradict, with the deviations; nobody lies here, but forecasts err. `moved` tells
+    from where to where each device was brought, and `lowest_busbar_pu` what it did to the lowest
+    voltage of the plant's busbars.
     """
 
     steps: Mapping[str, str]
@@ -59,10 +65,11 @@ class NextHours:
         """Tell whether the line was seen, own means helped, and the plant was really moved."""
         lowest_before_pu, lowest_after_pu = self.lowest_busbar_pu
         return (
-            set(self.steps.values()) == {"ok"}
+            set(self.steps.values()) <= {"ok", "nothing"}
             and self.switched == {self.line: "open", TIE: "closed"}
             and self.sensors > 0
-            and self.after_own_means < self.congestions_before
+            and 0 < self.after_own_means < self.congestions_before
+            and self.requested_mwh > 0
             and bool(self.moved)
             and lowest_before_pu < lowest_after_pu
             and "feeder.svg" in self.pictures
@@ -86,6 +93,7 @@ class Handed:
         tell: tells a line of the story.
         dark_pods: how many were without supply.
         said: by the platform.
+        market: what came of the market of these hours.
         reached: tells the plant just before and just after the moves.
     """
 
@@ -93,6 +101,7 @@ class Handed:
     tell: Tell
     dark_pods: int
     said: Said
+    market: MarketSession
     reached: "asyncio.Task[tuple[Plant, Plant]]"
 
     async def moved(self) -> NextHours:
@@ -128,7 +137,7 @@ class Handed:
         )
 
 
-async def line_fails(stage: Stage, clock: Clock, tell: Tell) -> Handed:
+async def line_fails(stage: Stage, market: Market, clock: Clock, tell: Tell) -> Handed:
     """Let a line fail, and return what the platform said and handed to SCADA.
 
     Raises:
@@ -142,10 +151,42 @@ async def line_fails(stage: Stage, clock: Clock, tell: Tell) -> Handed:
     tell("back", f"{_SWITCHES[TIE]} is closed by hand: all have supply, a long way round")
     tell("seen", f"the lowest busbar of the plant is at {_lowest_pu(fed):.3f} pu")
     await _told_by_sensors(stage, fed)
-    said = await asked(stage, FOLDER, "--hours", "--send")
-    _tell_said(said, tell)
+    await _reach_gate(clock, tell)
+    told = await market.ran("--hours")
+    said = Said(told["steps"], await _documents(stage, told), {})
     reached = asyncio.create_task(_reached(stage, clock, said.plan, fed))
-    return Handed(stage, tell, dark_pods, said, reached)
+    # The market's session is the DSO's as well; the DSO's alone shows what is seen, and draws it.
+    drawn, traded = await asyncio.gather(asked(stage, FOLDER, "--hours"), market.session(told))
+    said = replace(said, seen=drawn.seen)
+    _tell_said(said, tell)
+    return Handed(stage, tell, dark_pods, said, traded, reached)
+
+
+async def _reach_gate(clock: Clock, tell: Tell) -> None:
+    """Wait for the next quarter-hour if the gate, which closes with this one, cannot be reached."""
+    left_ms = QUARTER_MS - clock.now_ms() % QUARTER_MS
+    if left_ms < _SESSION_LASTS_MS:
+        tell("step", f"the gate of the next hours closes in {left_ms // 1000} s: the one after it")
+        await clock.sleep_until(clock.now_ms() + left_ms)
+
+
+async def _documents(stage: Stage, told: Document) -> list[Document]:
+    """Return what the DSO said in a session, from its alert to its requests."""
+    dso = Central(stage, "dso")
+    named = [
+        each["mrid"]
+        for row in told["rows"][: told["rows"].index(_row(told, "RT-7a")) + 1]
+        for each in row["documents"]
+        if each["sender"] == "dso"
+    ]
+    try:
+        return await dso.documents(named)
+    finally:
+        await dso.close()
+
+
+def _row(told: Document, number: str) -> Document:
+    return next(row for row in told["rows"] if row["row"] == number)
 
 
 def _tell_said(said: Said, tell: Tell) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hil.demo.market import MarketDay
-from hil.demo.operator import DayAfter
+from hil.demo.operator import DsoDay
 from hil.demo.real_time import NextHours
 
 SCHEMA = "certiflex/demo-report/v1"
@@ -17,7 +17,8 @@ class Report:
     """The outcome of one demo.
 
     `gaps` counts slots by cause; `invariants` counts violations; `verify` holds the verdicts on
-    a good bundle, a tampered one, and one whose window is not on the ledger yet.
+    a good bundle, a tampered one, and one whose window is not on the ledger yet. `acts_s` tells
+    what took how long by the wall clock; acts overlap.
     """
 
     nodes: int
@@ -31,10 +32,11 @@ class Report:
     proofs_checked: int
     audit_clean_findings: int
     audit_tampered: Mapping[str, object]
-    dso: DayAfter
+    dso: DsoDay
     real_time: NextHours
     market: MarketDay
     simulated_s: int
+    acts_s: Mapping[str, float]
     wall_s: float
 
     def holds(self) -> bool:
@@ -69,9 +71,11 @@ class Report:
             ("proofs checked", f"{self.proofs_checked}, offline"),
             ("verify", ", ".join(f"{name}: {word}" for name, word in self.verify.items())),
             ("audit", f"{self.audit_clean_findings} findings; tampered copy: {tampered}"),
-            ("the day after", self.dso.summary()),
+            ("the grid's day", self.dso.summary()),
+            ("the day's market", self.market.day_ahead.summary()),
             ("the next hours", self.real_time.summary()),
-            ("the market", self.market.summary()),
+            ("their market", self.market.real_time.summary()),
+            ("both markets", self.market.summary()),
         ]
         lines = [f"  {name:<18}{value}" for name, value in rows]
         verdict = "everything held" if self.holds() else "NOT everything held"

@@ -1,11 +1,13 @@
 """What a person sees of the demo: figures that move, what happens, and a summary."""
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,7 +15,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-_SHOWN_EVENTS = 14
+_SHOWN_EVENTS, _EVENTS_BESIDE_A_TABLE = 14, 4
+_WIDTH_OF_A_FILE = 100
+_TABLE_STAYS_S = 12.0
+_ROME = ZoneInfo("Europe/Rome")
 _MARKS = {
     "fault": ("✗", "red"),
     "back": ("✓", "green"),
@@ -52,8 +57,10 @@ class Screen:
     def __init__(self, title: str, *, color: bool = True) -> None:
         self.figures = Figures()
         self._title = title
-        self._events: list[Event] = []
-        self._console = Console(stderr=True, no_color=not color, highlight=False)
+        self._story: list[Event | Table] = []
+        self._table: tuple[Table, float] | None = None
+        width = None if sys.stderr.isatty() else _WIDTH_OF_A_FILE
+        self._console = Console(stderr=True, no_color=not color, highlight=False, width=width)
         self._live: Live | None = None
         self._programs: Mapping[str, bool] = {}
         self._now_ms = 0
@@ -74,16 +81,27 @@ class Screen:
     ) -> None:
         if self._live is not None:
             self._live.__exit__(kind, error, traceback)
-            for event in self._events:
-                self._console.print(_line(event))
+            for told in self._story:
+                self._print(told)
 
     def tell(self, at_ms: int, kind: str, told: str) -> None:
         """Add a line to the story."""
-        event = Event(at_ms, kind, told)
-        self._events.append(event)
-        if self._live is None:
-            self._console.print(_line(event))
+        self._add(Event(at_ms, kind, told))
         self.show(at_ms, self._programs)
+
+    def lay_out(self, table: Table) -> None:
+        """Show a table: in the place of the figures for a while, and in the story at the end."""
+        self._add(table)
+        self._table = table, time.monotonic() + _TABLE_STAYS_S
+        self.show(self._now_ms, self._programs)
+
+    def _add(self, told: Event | Table) -> None:
+        self._story.append(told)
+        if self._live is None:
+            self._print(told)
+
+    def _print(self, told: Event | Table) -> None:
+        self._console.print(told if isinstance(told, Table) else _line(told))
 
     def show(self, now_ms: int, programs: Mapping[str, bool]) -> None:
         """Draw the figures of this instant; `programs` says which of them run."""
@@ -92,6 +110,19 @@ class Screen:
             self._live.update(self._drawn())
 
     def _drawn(self) -> Group:
+        title = f"{self._title} · {_clock(self._now_ms)}"
+        states = Text()
+        for name, running in self._programs.items():
+            states.append("● " if running else "○ ", style="green" if running else "red")
+            states.append(f"{name}  ")
+        events = [told for told in self._story if isinstance(told, Event)]
+        if self._table is not None and time.monotonic() < self._table[1]:
+            told = map(_line, events[-_EVENTS_BESIDE_A_TABLE:])
+            return Group(Panel(states, title=title, title_align="left"), self._table[0], *told)
+        figures = Panel(Group(self._figures(), Text(), states), title=title, title_align="left")
+        return Group(figures, *map(_line, events[-_SHOWN_EVENTS:]))
+
+    def _figures(self) -> Table:
         figures = self.figures
         table = Table.grid(padding=(0, 3))
         for name, value in [
@@ -107,13 +138,7 @@ class Screen:
             ("waiting at the gateway", f"{figures.backlog:,} segments"),
         ]:
             table.add_row(Text(name, style="dim"), value)
-        states = Text()
-        for name, running in self._programs.items():
-            states.append("● " if running else "○ ", style="green" if running else "red")
-            states.append(f"{name}  ")
-        story = Group(*[_line(event) for event in self._events[-_SHOWN_EVENTS:]])
-        title = f"{self._title} · {_clock(self._now_ms)}"
-        return Group(Panel(Group(table, Text(), states), title=title, title_align="left"), story)
+        return table
 
 
 def _gaps(gap_slots: Mapping[str, int]) -> str:
@@ -130,4 +155,5 @@ def _line(event: Event) -> Text:
 
 
 def _clock(unix_ms: int) -> str:
-    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%H:%M:%S")
+    """Return the instant as the clocks of the demo's town show it."""
+    return datetime.fromtimestamp(unix_ms / 1000, _ROME).strftime("%H:%M:%S")

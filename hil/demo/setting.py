@@ -3,11 +3,11 @@
 import asyncio
 
 from hil.demo.programs import Program, ran
-from hil.demo.stage import FIELD, House, Stage
+from hil.demo.stage import CHAIN_ID, FIELD, MARKET_ORIGIN, House, Stage
 from ledger.errors import CertiflexError
 
 _AT_ONCE = 3
-_READERS = ("gateway", "dso", "auditor", "field_sensor")
+_READERS = ("gateway", "dso", "auditor", "field_sensor", "market_operator")
 
 
 async def set_up(stage: Stage) -> Program:
@@ -20,32 +20,57 @@ async def set_up(stage: Stage) -> Program:
     stage.write_bench()
     stage.write_gateway()
     stage.make_party_keys()
-    made, sensors = await asyncio.gather(
+    made, sensors, payer = await asyncio.gather(
         stage.told("gateway", "init", *_with(stage, "gateway")),
         stage.told("hil", "plant", "key", *_with(stage, "bench")),
+        _payer(stage),
     )
     stage.log_key, stage.field_key = made["log_key"], sensors["key"]
-    chain = stage.chain(made["account"])
+    chain = stage.chain(made["account"], payer)
     await chain.start()
     try:
-        deployed, _, _ = await asyncio.gather(
-            stage.told("gateway", "chain", "deploy", *_with(stage, "gateway")),
-            _prepare_central(stage),
-            _enrol_all(stage),
+        stage.contract, _, _ = await asyncio.gather(
+            _deploy(stage, payer), _prepare_central(stage), _enrol_all(stage)
         )
     except CertiflexError:
         await chain.kill()
         raise
-    stage.contract = deployed["contract"]
+    _write_central(stage)
     return chain
 
 
-async def _prepare_central(stage: Stage) -> None:
+async def _payer(stage: Stage) -> str:
+    """Make the account that anchors the market log; return its address."""
+    told = await stage.told("ledger", "chain", "account", "new", str(stage.market_account))
+    return str(told["address"])
+
+
+async def _deploy(stage: Stage, payer: str) -> str:
+    """Return the contract, deployed, with the market log opened in it for who anchors that."""
+    deployed = await stage.told("gateway", "chain", "deploy", *_with(stage, "gateway"))
+    contract = str(deployed["contract"])
+    await _command(
+        stage, "ledger", "chain", "submitter", "--url", stage.chain_url,
+        "--chain-id", str(CHAIN_ID), "--key", str(stage.gateway_account),
+        "--contract", contract, "--origin", MARKET_ORIGIN, payer,
+    )  # fmt: skip
+    return contract
+
+
+def _write_central(stage: Stage) -> None:
     stage.write_central(stage.path("central.toml"), stage.path("central", "evidence.db"))
+
+
+async def _prepare_central(stage: Stage) -> None:
+    _write_central(stage)
     await stage.told("central", "scd", "init", *_with(stage, "central"))
     for role in _READERS:
         pods = [word for house in stage.houses for word in ("--pod", house.pod)]
-        named = {"dso": pods, "field_sensor": ["--party", FIELD]}.get(role, [])
+        named = {
+            "dso": ["--party", "dso", *pods],
+            "field_sensor": ["--party", FIELD],
+            "market_operator": ["--party", "market"],
+        }.get(role, [])
         issued = await stage.told(
             "central", "token", "issue", "--role", role, *named, *_with(stage, "central")
         )

@@ -5,11 +5,15 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hil.config import Address
 from hil.demo.programs import Program, free_ports, ran
+from ledger.errors import Rejected
+from ledger.facts.clock import ScaledClock
 from ledger.signing import SigningKey
 
 ORIGIN = "certiflex.demo/rome"
@@ -18,10 +22,13 @@ MARKET_ORIGIN = "certiflex.demo/market"
 AGGREGATORS = ("aggregator-1", "aggregator-2")
 PARTIES = ("dso", "market", "tso", "brp", "owners", *AGGREGATORS)
 WINDOW_S = 60
+# The same evening each time, so that the same is asked and sold: the next hours hold its peak.
+EVENING = datetime(2026, 11, 26, 18, 20, tzinfo=ZoneInfo("Europe/Rome"))
 _KINDS = ("flat", "solar", "storage", "electric")
 _FIRST_SERIAL = 23_110_001
 _LIFE_BEFORE_MS = 3 * 86_400_000
 FIELD = "field"
+GROWN = "LV-6"
 # So many metered houses stand in the network; who comes after them has a meter and no place in it.
 _PLACES = 20
 # A third more in the homes of one street, whatever the hour: a scenario, not a measurement. And a
@@ -32,7 +39,7 @@ seed = 1
 scada = "127.0.0.1:{scada}"
 [plant.growth]
 pct = 35.0
-at = ["LV-6"]
+at = ["{grown}"]
 [[plant.event]]
 at_s = 0
 action = "tap"
@@ -45,6 +52,33 @@ token = "{token}"
 key = "{key}"
 sender = "{party}"
 receiver = "dso"
+"""
+
+# What the TSO looks after: two lines of 150 kV that are short of a little for half an hour.
+_TRANSMISSION = """
+name = "the demo's 150 kV"
+voltage_v = 150000
+fed_at = "Roma Ovest"
+[[line]]
+name = "150 kV Roma Ovest - Est 1"
+between = ["Roma Ovest", "Est"]
+reactance_ohm = 8.0
+limit_w = 19140000
+[[line]]
+name = "150 kV Roma Ovest - Est 2"
+between = ["Roma Ovest", "Est"]
+reactance_ohm = 8.0
+limit_w = 19140000
+[[load]]
+bus = "Est"
+power_w = [
+  1100000, 1000000, 1000000, 1000000, 1000000, 1100000, 1300000, 1500000,
+  1700000, 1800000, 1800000, 1800000, 1700000, 1700000, 1700000, 1700000,
+  1700000, 1800000, 2000000, 2170000, 2000000, 1800000, 1500000, 1300000,
+]
+[[substation]]
+name = "PS-ROMA-DEMO"
+bus = "Est"
 """
 
 
@@ -107,13 +141,16 @@ class Stage:
     Args:
         directory: made anew.
         count: how many houses.
-        rate: how much faster than the wall clock the demo's time runs.
+        rate: how much faster than the wall clock the demo's time runs, from the evening on.
+
+    Raises:
+        Rejected: it does not run faster.
     """
 
     directory: Path
     count: int
     rate: float
-    origin_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+    origin_ms: int = field(init=False)
     ports: Ports = field(init=False)
     houses: Sequence[House] = field(init=False)
     log_key: str = field(default="", init=False)
@@ -121,6 +158,7 @@ class Stage:
     contract: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
+        self.origin_ms = _origin_ms(EVENING, time.time_ns() // 1_000_000, self.rate)
         self.directory = self.directory.resolve()
         chain, broker, central, status, bench, scada, *meters = free_ports(6 + self.count)
         self.ports = Ports(chain, broker, central, status, bench, scada, meters[0])
@@ -128,6 +166,11 @@ class Stage:
             House(number, self.directory / "nodes" / f"{number:02}", meters[number])
             for number in range(self.count)
         ]
+
+    @property
+    def clock(self) -> ScaledClock:
+        """Return the time that all programs live in."""
+        return ScaledClock(self.origin_ms, self.rate)
 
     def path(self, *parts: str) -> Path:
         """Return a path on the stage."""
@@ -137,6 +180,16 @@ class Stage:
     def weather(self) -> Path:
         """Return where the weather service's words lie."""
         return self.path("weather.csv")
+
+    @property
+    def market_account(self) -> Path:
+        """Return where the account lies that anchors the market log."""
+        return self.path("central", "market-account.key")
+
+    @property
+    def gateway_account(self) -> Path:
+        """Return where the account lies that deploys the contract, and is its admin."""
+        return self.path("gateway", "account.key")
 
     @property
     def bench_address(self) -> Address:
@@ -193,6 +246,7 @@ class Stage:
         ]
         plant = _PLANT.format(
             party=FIELD,
+            grown=GROWN,
             scada=self.ports.scada,
             central=self.central_url,
             token=self.token_file("field_sensor"),
@@ -228,7 +282,11 @@ class Stage:
         self.path("gateway.toml").write_text("\n".join(lines), encoding="utf-8")
 
     def write_central(self, path: Path, evidence: Path) -> None:
-        """Write a configuration of the Shared Customer Database over an evidence file."""
+        """Write a configuration of the Shared Customer Database over an evidence file.
+
+        Once there is a contract, the market log is anchored in it.
+        """
+        self.path("transmission.toml").write_text(_TRANSMISSION, encoding="utf-8")
         lines = [
             f'origin = "{ORIGIN}"',
             f'log_key = "{self.log_key}"',
@@ -244,9 +302,11 @@ class Stage:
             *self._clock(),
             "[market]",
             f"portfolios = {json.dumps([str(self.portfolio(each)) for each in AGGREGATORS])}",
+            f'transmission = "{self.path("transmission.toml")}"',
             "[market_log]",
             f'origin = "{MARKET_ORIGIN}"',
             f'key_file = "{self.path("central", "market-log.key")}"',
+            *(self._chain() if self.contract else ()),
             "[[parties]]",
             f'id = "{FIELD}"',
             f'key = "{self.field_key}"',
@@ -254,6 +314,16 @@ class Stage:
             "",
         ]
         path.write_text("\n".join(lines), encoding="utf-8")
+
+    def _chain(self) -> list[str]:
+        return [
+            "[chain]",
+            f'urls = ["{self.chain_url}"]',
+            f"chain_id = {CHAIN_ID}",
+            f'contract = "{self.contract}"',
+            f'account_file = "{self.market_account}"',
+            "longest_pause_s = 1.0",
+        ]
 
     def make_party_keys(self) -> None:
         """Make the keys of all who trade, and of the log of their documents."""
@@ -265,10 +335,21 @@ class Stage:
         """Return where an aggregator's customers are told."""
         return self.path(f"{aggregator}.json")
 
+    def trusted_parties(self) -> str:
+        """Return who trades and by which key, as a trust file has it."""
+        return "\n".join(line for party in PARTIES for line in self._party(party))
+
+    @property
+    def market_log_key(self) -> str:
+        """Return the public key that signs the market log, in hexadecimal."""
+        return _public_of(self.path("central", "market-log.key"))
+
+    def _party(self, party: str) -> list[str]:
+        public = _public_of(self.path("central", f"{party}.key"))
+        return ["[[parties]]", f'id = "{party}"', f'key = "{public}"']
+
     def _played(self, party: str) -> list[str]:
-        file = self.path("central", f"{party}.key")
-        public = SigningKey.load(file).public.encode().hex()
-        return ["[[parties]]", f'id = "{party}"', f'key = "{public}"', f'key_file = "{file}"']
+        return [*self._party(party), f'key_file = "{self.path("central", f"{party}.key")}"']
 
     def write_node(self, house: House) -> None:
         """Write a light node's configuration."""
@@ -299,11 +380,12 @@ class Stage:
 
     # ── programs ────────────────────────────────────────────────────────────────────────────
 
-    def chain(self, account: str) -> Program:
-        """Return the embedded chain; `account` pays for anchors."""
+    def chain(self, *accounts: str) -> Program:
+        """Return the embedded chain; the accounts pay for anchors."""
         arguments = [
             "ledger", "chain", "serve", "--path", str(self.path("chain")),
-            "--port", str(self.ports.chain), "--chain-id", str(CHAIN_ID), "--fund", account,
+            "--port", str(self.ports.chain), "--chain-id", str(CHAIN_ID),
+            *(word for account in accounts for word in ("--fund", account)),
             "--clock-origin-ms", str(self.origin_ms), "--clock-rate", str(self.rate),
         ]  # fmt: skip
         return self._program("chain", arguments, self.ports.chain)
@@ -340,6 +422,21 @@ class Stage:
         _, output = await ran([*arguments, "--json"], log=self.path("log", "commands.log"))
         document: dict[str, Any] = json.loads(output)
         return document
+
+
+def _origin_ms(start: datetime, now_ms: int, rate: float) -> int:
+    """Return the origin of a clock that shows `start` now.
+
+    Raises:
+        Rejected: a clock that is not faster than the machine's shows what that shows.
+    """
+    if rate <= 1:
+        raise Rejected("the demo's time must run faster than the wall clock", where="--rate")
+    return round(now_ms + (now_ms - start.timestamp() * 1000) / (rate - 1))
+
+
+def _public_of(file: Path) -> str:
+    return SigningKey.load(file).public.encode().hex()
 
 
 def _meter(house: House) -> list[str]:

@@ -92,7 +92,7 @@ def database(world: World) -> Database:
 
 
 async def judged(database: Database, seen: Seen | None = None) -> Judgement:
-    houses = Stage(directory=_nowhere(), count=3, rate=1.0).houses
+    houses = Stage(directory=_nowhere(), count=3, rate=2.0).houses
     return await judge(houses, SPAN, database, seen or Seen(), database.world.trust())
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from hil.demo.screen import Screen
 
@@ -16,8 +17,8 @@ def test_without_a_terminal_each_event_is_a_line(capsys: pytest.CaptureFixture[s
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == [
-        "00:00:00  ✗ the broker is killed",
-        "00:00:04  ✓ it is back",
+        "02:00:00  ✗ the broker is killed",
+        "02:00:04  ✓ it is back",
     ]
 
 
@@ -37,6 +38,24 @@ def test_the_picture_shows_every_figure() -> None:
         "9 closed, 7 anchored",
         "52,000",
         "● broker ○ chain",
-        "demo · 00:00:00",
+        "demo · 02:00:00",
     ):
         assert expected in text
+
+
+def test_a_table_takes_the_place_of_the_figures_and_is_told_at_once_in_a_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = Table("merit order")
+    table.add_row("aggregator-1")
+    screen = Screen("demo", color=False)
+    for number in range(20):
+        screen.tell(1_782_000_000_000, "seen", f"event {number}")
+    screen.lay_out(table)
+    assert "aggregator-1" in capsys.readouterr().err
+    console = Console(width=100, record=True, color_system=None, file=io.StringIO())
+    console.print(screen._drawn())
+    text = console.export_text()
+    assert "aggregator-1" in text
+    assert "light nodes" not in text
+    assert ["event 15" in text, "event 16" in text] == [False, True]

@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+import pytest
+
 from central.config import CentralConfig
+from central.dso.grid.demo import demo_grid
+from central.tso.transmission import Transmission
 from hil.config import read_bench_file
-from hil.demo.stage import AGGREGATORS, PARTIES, Stage
+from hil.demo.stage import AGGREGATORS, EVENING, MARKET_ORIGIN, PARTIES, Stage
 from hil.feeder.customers import customers_of
 from hil.feeder.description import read_description
 from hil.registers import MODELS
 from ledger.configuration import load
+from ledger.errors import Rejected
+from ledger.proving import Trust
 from ledger.signing import SigningKey
 
 
@@ -49,6 +55,49 @@ def test_sensors_and_scada_are_where_the_database_looks_for_them(tmp_path: Path)
     assert plant.sensors.sender in central.party_keys()
     assert set(central.played_keys()) == set(PARTIES)
     assert central.market.portfolios == tuple(stage.portfolio(each) for each in AGGREGATORS)
+
+
+def test_with_a_contract_the_market_log_is_anchored_by_its_own_account(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "demo", count=6, rate=5.0)
+    stage.clear()
+    stage.make_party_keys()
+    stage.log_key = stage.field_key = SigningKey.generate().public.encode().hex()
+    file = stage.path("central.toml")
+    stage.write_central(file, stage.path("central", "evidence.db"))
+    assert load(CentralConfig, file, program="central").value.chain is None
+    stage.contract = "0x" + "ab" * 20
+    stage.write_central(file, stage.path("central", "evidence.db"))
+    chain = load(CentralConfig, file, program="central").value.chain
+    assert chain is not None
+    assert chain.contract == stage.contract
+    assert chain.account_file == stage.market_account != stage.gateway_account
+    trusted = stage.path("trust.toml")
+    log = [f'origin = "{MARKET_ORIGIN}"', f'log_key = "{stage.market_log_key}"', ""]
+    trusted.write_text("\n".join(log) + stage.trusted_parties())
+    assert {each.id for each in Trust.load(trusted).parties} == set(PARTIES)
+
+
+def test_the_tso_looks_after_the_demos_substation(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "demo", count=6, rate=5.0)
+    stage.clear()
+    stage.make_party_keys()
+    stage.log_key = stage.field_key = SigningKey.generate().public.encode().hex()
+    stage.write_central(stage.path("central.toml"), stage.path("central", "evidence.db"))
+    central = load(CentralConfig, stage.path("central.toml"), program="central").value
+    case = Transmission.read(central.market.transmission)
+    assert set(case.at_bus) == {each.name for each in demo_grid().substations}
+
+
+@pytest.mark.parametrize("rate", [2.0, 10.0, 60.0])
+def test_the_demo_plays_on_the_same_evening(tmp_path: Path, rate: float) -> None:
+    stage = Stage(tmp_path, count=6, rate=rate)
+    late_ms = stage.clock.now_ms() - EVENING.timestamp() * 1000
+    assert 0 <= late_ms < 60_000 * rate
+
+
+def test_time_that_does_not_run_faster_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="faster than the wall clock"):
+        Stage(tmp_path, count=6, rate=1.0)
 
 
 def test_clear_begins_anew(tmp_path: Path) -> None:
