@@ -145,7 +145,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     log.info("market.serving", extra={
         "real_time_every": chosen.real_time_every, "day_ahead_lead_s": chosen.day_ahead_lead_s,
     })  # fmt: skip
-    Rolling(_Served(arguments, ending), clock, nap, ending.is_set, pace).run()
+    with _opened(arguments) as central:
+        Rolling(_Served(arguments, central, ending), clock, nap, ending.is_set, pace).run()
     log.info("market.ended")
     return Exit.OK
 
@@ -155,15 +156,14 @@ class _Served:
     """Sessions as the service runs them: each on a floor of its own, so that files may change."""
 
     arguments: argparse.Namespace
+    central: Central
     ending: threading.Event
 
     def names(self) -> list[str]:
-        with _opened(self.arguments) as central:
-            return SqliteSessions(central.database).sessions()
+        return SqliteSessions(self.central.database).sessions()
 
     def rows(self, session: str) -> list[SessionRow]:
-        with _opened(self.arguments) as central:
-            return SqliteSessions(central.database).rows(session)
+        return SqliteSessions(self.central.database).rows(session)
 
     def day_ahead(self, day: date) -> None:
         with _floor(self.arguments, is_ending=self.ending.is_set) as (floor, central):
@@ -174,8 +174,7 @@ class _Served:
             _run_hours(floor, central, now_ms)
 
     def stop(self, session: str, why: str) -> None:
-        with _opened(self.arguments) as central:
-            _session(central, session).stop(why)
+        _session(self.central, session).stop(why)
 
 
 def _need_open(day: date, now_ms: int, closes_ms: int | None) -> None:

@@ -81,7 +81,7 @@ def real_time(
     """
     made = _Hours(floor, gates_of(now_ms), now_ms, seen, metered, setting)
     row, take, seal = made.session.row, made.session.take, floor.seal
-    row("RT-1a", made.acquire_data)
+    made.measured = take(FieldMeasurements, "RT-1a", made.acquire_data)
     row("RT-2a", made.state)
     row("RT-3a", made.alert)
     (own_means,) = take(GridConfiguration, "RT-4a", made.own_means)

@@ -25,7 +25,7 @@ from central.sessions import real_time
 from central.sessions.day_ahead import kept_gates
 from central.sessions.durable import Interrupted, SessionStopped
 from central.sessions.states import SessionState, state_of
-from ledger.errors import CertiflexError, Rejected
+from ledger.errors import CertiflexError, Rejected, Unavailable
 from ledger.facts.clock import Clock
 from ledger.facts.interval import QUARTER_MS
 
@@ -114,16 +114,25 @@ class Rolling:
 
     def run(self) -> None:
         """Run sessions until told to end; none of them ends the service."""
-        self._stop_late(self.sessions.names())
+        has_begun = False
         while not self.is_ending():
-            self._stop_late([*self._again_ms])
-            now_ms = self.clock.now_ms()
-            todo = sorted(self._todo(now_ms))
-            ready = [each for each in todo if each.from_ms <= now_ms]
-            if ready:
-                self._go_through(ready[0])
-            else:
-                self.nap(min((each.from_ms for each in todo), default=now_ms + _RETRY_MS))
+            try:
+                self._stop_late([*self._again_ms] if has_begun else self.sessions.names())
+                has_begun = True
+                self._next()
+            except Unavailable as error:
+                log.warning("market.store_away", extra={"why": str(error)})
+                self.nap(self.clock.now_ms() + _RETRY_MS)
+
+    def _next(self) -> None:
+        """Run what is due first, or wait for it."""
+        now_ms = self.clock.now_ms()
+        todo = sorted(self._todo(now_ms))
+        ready = [each for each in todo if each.from_ms <= now_ms]
+        if ready:
+            self._go_through(ready[0])
+        else:
+            self.nap(min((each.from_ms for each in todo), default=now_ms + _RETRY_MS))
 
     # ── what is due ─────────────────────────────────────────────────────────────────────────
 

@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from central.calendar import day_start_ms, gate_ms
+from central.errors import StoreAway
 from central.scd.sessions import RowState, SessionRow
 from central.sessions.day_ahead import day_ahead
 from central.sessions.durable import STOPPED, DurableSession, Interrupted
@@ -204,6 +205,27 @@ def test_a_day_whose_gate_closed_while_nobody_was_there_is_told(
     assert DAY_AHEAD not in played.states()
     told = [r for r in caplog.records if r.getMessage() == "market.session_missed"]
     assert [r.__dict__["session"] for r in told] == [DAY_AHEAD]
+
+
+def test_a_store_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    @dataclass
+    class Away(Briefly):
+        left: int = 3
+
+        def rows(self, session: str) -> Sequence[SessionRow]:
+            if self.left:
+                self.left -= 1
+                raise StoreAway("the disk is full")
+            return super().rows(session)
+
+    played = Away(Scene())
+    late = gates_of(GATE_MS - 2 * QUARTER_MS).session
+    played.end(late, "RT-1a")
+    with caplog.at_level(logging.WARNING, logger="central"):
+        rolled(played, GATE_MS + 1, GATE_MS + QUARTER_MS)
+    assert [r.getMessage() for r in caplog.records].count("market.store_away") == 3
+    assert played.ran == [(gates_of(GATE_MS).session, GATE_MS + 1 + 3 * MINUTE_MS)]
+    assert played.states()[late] is SessionState.STOPPED
 
 
 def test_a_stopped_session_is_let_be() -> None:
