@@ -33,6 +33,7 @@ _W_PER_UNIT = 1e3
 _UEUR_PER_UNIT = 1e6
 _LEAST_PRICE = 1e-3  # of a unit: what costs nothing is still not taken for nothing
 _NOTHING = 1e-9
+_ALIKE = 1e-12  # relative
 
 
 def cheapest(cells: Cells, offers: Sequence[FlexOffer], demand: Demand, sold: Sold) -> Floats:
@@ -89,13 +90,25 @@ def _merit_order(
     """Return what is taken by price over effectiveness, up to the cap; ties by rank."""
     useful = np.flatnonzero(effect > _NOTHING)
     ratio = _cost(price[useful]) * _UEUR_PER_UNIT / effect[useful]
-    order = useful[np.lexsort((useful, price[useful], ratio))]
-    order = order[np.sort(ratio) <= cap]
+    place = np.lexsort((useful, price[useful], _rank(ratio)))
+    order = useful[place][ratio[place] <= cap]
     reached_w = np.cumsum(effect[order] * width_w[order])
     left_w = np.clip(need_w - (reached_w - effect[order] * width_w[order]), 0.0, None)
     x_w = np.zeros(len(price))
     x_w[order] = np.minimum(width_w[order], left_w / effect[order])
     return x_w
+
+
+def _rank(ratio: Floats) -> Integers:
+    """Return the place of each ratio in order; the same for those that only rounding tells apart.
+
+    Else the unit of prices could decide which of two offers that are worth the same is taken.
+    """
+    order = np.argsort(ratio, kind="stable")
+    rises = np.diff(ratio[order], prepend=ratio[order][:1]) > _ALIKE * ratio[order]
+    rank = np.empty(len(ratio), dtype=np.int64)
+    rank[order] = np.cumsum(rises)
+    return rank
 
 
 def _linear(effect: Floats, price: Floats, width_w: Floats, need_w: Floats, cap: Floats) -> Floats:

@@ -337,7 +337,10 @@ def wanting_more(one: FlexRequest, factor: int) -> FlexRequest:
 
 @st.composite
 def two_ways(draw: st.DrawFn) -> tuple[list[FlexOffer], list[FlexRequest], dict[int, str]]:
-    """Draw offers UP and DOWN, some of one POD, for two limits that pull apart, and a TSO."""
+    """Draw offers UP and DOWN of two aggregators, for two limits that pull apart, and a TSO.
+
+    Some are of one POD, and of both aggregators: the clearing trusts no admission.
+    """
     nodes = {k: draw(st.sampled_from(["N0", "N1", "N2"])) for k in range(1, 9)}
     offers = [
         offer(
@@ -345,6 +348,7 @@ def two_ways(draw: st.DrawFn) -> tuple[list[FlexOffer], list[FlexRequest], dict[
             draw(st.integers(1, 30)) * 10.0, of=draw(st.integers(1, 8)), quarters=2,
             direction=draw(st.sampled_from(Direction)),
             least_kw=draw(st.sampled_from([0, 0, 1])),
+            sender=draw(st.sampled_from(["aggregator-1", "aggregator-2"])),
         )
         for number in range(11, 11 + draw(st.integers(1, 10)))
     ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -172,6 +172,22 @@ def test_no_pod_is_two_aggregators_at_a_time_however_lists_come(data: st.DataObj
                 assert owners.setdefault((customer.pod.code, ms), party) == party
     last = {each.sender: each for each in lists if reference(each) not in found.refused}
     assert found.portfolios == last
+    offers = [
+        offered(
+            mrid=uuid(800 + number), sender=party, pod=pod, linked_to=None,
+            quarters=tuple(
+                replace(offered().quarters[1], start_ms=T0 + hour * QUARTER_MS) for hour in hours
+                if hour == number % len(hours)
+            ),
+        )
+        for number, (party, pod, _) in enumerate(product(parties, PODS, hours))
+    ]  # fmt: skip
+    day = replace(market_day(), portfolios=found.portfolios)
+    sellers: dict[tuple[str, int], str] = {}
+    for offer in admit(day, [Arrived(each, ON_TIME_MS) for each in offers]).offers:
+        for quarter in offer.quarters:
+            place = offer.pod.code, quarter.start_ms
+            assert sellers.setdefault(place, offer.sender) == offer.sender
 
 
 @given(day=DAYS, every_s=st.sampled_from([900, 3_600]))
