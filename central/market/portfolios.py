@@ -66,9 +66,9 @@ def check_list(portfolios: Mapping[str, CustomerList], listed: CustomerList) -> 
         for place, each in enumerate(listed.customers):
             if each.pod in theirs and _shared(listed, each, other, theirs[each.pod]):
                 raise Rejected(
-                    f"{each.pod} is a customer of {party} then",
+                    f"{each.pod} is a customer of another aggregator then",
                     where=f"$.customers[{place}].pod",
-                    remedy=f"leave it out, or send it again when {party} has dropped it",
+                    remedy="leave it out, or send it again when the other has dropped it",
                     reason="listed_by_another",
                 )
 

@@ -38,10 +38,10 @@ def test_ties_go_to_the_earlier_offer_then_to_the_smaller_mrid() -> None:
 
 
 def test_what_is_worth_the_same_is_a_tie_in_whatever_units_prices_are_told() -> None:
-    """12 at 0.9 and 4 at 0.3 are worth the same; in floating point the dearer is less by a bit."""
-    need = request(10**6, {(0, 0): 6}, [{"N1": 0.9, "N2": 0.3}])
+    """27.2 at 0.68 and 14 at 0.35 are both 40; in floating point the dearer is less by a bit."""
+    need = request(10**6, {(0, 0): 1}, [{"N1": 0.68, "N2": 0.35}])
     for factor in (1.0, 10.0):
-        offers = [offer(1, {0: 40}, 12 * factor), offer(2, {0: 40}, 4 * factor)]
+        offers = [offer(1, {0: 40}, 27.2 * factor), offer(2, {0: 40}, 14 * factor)]
         told = outcome_of(book(offers, [need], {1: "N1", 2: "N2"}))
         assert list(awards_of(told)) == [2]
 
