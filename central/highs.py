@@ -76,16 +76,57 @@ def optimum(programme: Programme, *, where: str) -> Optimum:
     Raises:
         InvariantBroken: there is no solution, or the solver gave up.
     """
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    options = _QUIET | (_LINEAR if programme.whole is None else _WHOLE)
-    for name, value in options.items():
-        solver.setOptionValue(name, value)
+    solver = _solver(_LINEAR if programme.whole is None else _WHOLE)
     solver.passModel(_model(programme))
+    return _solved(solver, where)
+
+
+class Growing:
+    """A linear programme to which columns and rows are added, solved on from where it stood.
+
+    Args:
+        where: what is solved, for the error.
+    """
+
+    def __init__(self, *, where: str) -> None:
+        self._where = where
+        self._solver = _solver(_LINEAR)
+
+    def add_columns(self, cost: Floats, low: Floats, high: Floats, rows: sparse.csc_array) -> None:
+        """Add variables within bounds, and what they do to the rows so far."""
+        self._solver.addCols(
+            len(cost), cost, low, high, rows.nnz, rows.indptr[:-1], rows.indices, rows.data
+        )
+
+    def add_rows(self, high: Floats, columns: sparse.csr_array) -> None:
+        """Add rows that may be so much at most, over all columns so far."""
+        low, starts = np.full(len(high), -np.inf), columns.indptr[:-1]
+        self._solver.addRows(
+            len(high), low, high, columns.nnz, starts, columns.indices, columns.data
+        )
+
+    def optimum(self) -> Optimum:
+        """Return the cheapest values as it is by now.
+
+        Raises:
+            InvariantBroken: there is no solution, or the solver gave up.
+        """
+        return _solved(self._solver, self._where)
+
+
+def _solver(options: _Options) -> highspy.Highs:
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+    for name, value in (_QUIET | options).items():
+        solver.setOptionValue(name, value)
+    return solver
+
+
+def _solved(solver: highspy.Highs, where: str) -> Optimum:
     solver.run()
     status = solver.getModelStatus()
     if status != highspy.HighsModelStatus.kOptimal:
         raise InvariantBroken(
-            f"HiGHS does not solve {programme.matrix.shape[0]} rows of {len(programme.cost)} "
+            f"HiGHS does not solve {solver.getNumRow()} rows of {solver.getNumCol()} "
             f"variables: {solver.modelStatusToString(status)}",
             where=where,
             remedy="keep what went into this run, and report it",

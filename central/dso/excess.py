@@ -45,10 +45,8 @@ def outstanding(grid: Grid, setting: Setting, excess: Floats) -> Booleans:
     near: Booleans = (excess > -NEAR_PU) & np.isfinite(excess)
     nodes = len(grid.nodes)
     closed = np.atleast_2d(grid.closed if setting.closed is None else setting.closed)
-    here = np.concatenate([grid.branch_from, grid.branch_to])
-    order = np.argsort(here, kind="stable")
-    node, first = np.unique(here[order], return_index=True)
-    branch, there = order % len(grid.branches), np.roll(here, len(grid.branches))[order]
+    here, branch, there = grid.branch_ends
+    node, first = np.unique(here, return_index=True)
     for side in (slice(0, nodes), slice(nodes, 2 * nodes)):
         of_nodes = excess[:, side]
         beside = np.where(closed[:, branch], of_nodes[:, there], -np.inf)

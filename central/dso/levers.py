@@ -13,6 +13,8 @@ from scipy import sparse
 
 from central.dso.grid.model import Floats, Integers, Phasors
 
+Entries = tuple[Integers, Integers, Floats]
+
 
 @dataclass(frozen=True)
 class Levers:
@@ -40,26 +42,22 @@ class Levers:
 
         Args:
             x: how much of each is used, shape (levers).
-            situations: which, each once; all if None.
+            situations: which; all if None.
         """
-        count = self.share.shape[0]
-        some = np.arange(count) if situations is None else situations
-        summed: Phasors = np.zeros((len(some), self.nodes), dtype=complex)
-        if len(used := np.flatnonzero(x)):
-            column, entry = _entries(self._by_lever.indptr, used)
-            place = np.full(count, -1)
-            place[some] = np.arange(len(some))
-            row = place[self._by_lever.indices[entry]]
-            column, entry, row = column[row >= 0], entry[row >= 0], row[row >= 0]
-            changed_va = self._by_lever.data[entry] * (self.unit_va * x)[used][column]
-            at = row * self.nodes + self.node[used][column]
-            summed.real = np.bincount(at, changed_va.real, summed.size).reshape(summed.shape)
-            summed.imag = np.bincount(at, changed_va.imag, summed.size).reshape(summed.shape)
-        return summed
+        used_va, at_nodes = self.unit_va * x, self._at_nodes
+        changed_va: Phasors = np.empty((at_nodes.shape[0] // self.nodes, self.nodes), complex)
+        changed_va.real.flat = at_nodes @ used_va.real
+        changed_va.imag.flat = at_nodes @ used_va.imag
+        return changed_va if situations is None else changed_va[situations]
 
     @cached_property
-    def _by_lever(self) -> sparse.csc_array:
-        return self.share.tocsc()
+    def _at_nodes(self) -> sparse.csc_array:
+        """Return the share of levers at nodes, shape (situations x nodes, levers)."""
+        by_lever = self.share.tocsc()
+        node = np.repeat(self.node, np.diff(by_lever.indptr))
+        place = by_lever.indices * np.int64(self.nodes) + node
+        shape = self.share.shape[0] * self.nodes, len(self.node)
+        return sparse.csc_array((by_lever.data, place, by_lever.indptr), shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,43 +75,26 @@ class Pull:
     situation: Integers
     slope: Phasors
 
+    def entries(self, rows: Integers) -> Entries:
+        """Return (which of these rows, lever, what one unit of it does to the row), row by row."""
+        levers, situation = self.levers, self.situation[rows]
+        row, entry = _entries(levers.share.indptr, situation)
+        lever = levers.share.indices[entry]
+        at, unit_va = self.slope[rows[row], levers.node[lever]], levers.unit_va[lever]
+        effect = levers.share.data[entry] * (at.real * unit_va.real + at.imag * unit_va.imag)
+        return row, lever, effect
+
     def matrix(self, rows: Integers) -> sparse.csr_array:
-        """Return what one unit of each lever does to some rows, shape (these rows, levers)."""
-        return _effect(self.levers, self.situation[rows], self.slope[rows])
-
-    def over(self, levers: Integers) -> "Pull":
-        """Return what some of the levers do."""
-        return Pull(self.levers.part(slice(None), levers), self.situation, self.slope)
-
-    def worth(self, dual: Floats) -> Floats:
-        """Return what one unit of each lever does to all rows, each by what it is worth."""
-        rows = np.flatnonzero(dual)
-        situations, place = np.unique(self.situation[rows], return_inverse=True)
-        slope: Phasors = np.zeros((len(situations), self.slope.shape[1]), dtype=complex)
-        np.add.at(slope, place, dual[rows, None] * self.slope[rows])
-        effect = _effect(self.levers, situations, slope)
-        columns = len(self.levers.node)
-        worth: Floats = np.bincount(effect.indices, effect.data, columns).astype(np.float64)
-        return worth
+        """Return the same as a table, shape (these rows, levers)."""
+        row, lever, effect = self.entries(rows)
+        starts = np.searchsorted(row, np.arange(len(rows) + 1))
+        return sparse.csr_array((effect, lever, starts), (len(rows), len(self.levers.node)))
 
     def moved(self, step: Floats) -> Floats:
         """Return what all rows do when levers are used by so much more, shape (rows)."""
-        situations, place = np.unique(self.situation, return_inverse=True)
-        changed_va = self.levers.changed_va(step, situations)[place]
-        by_w = np.einsum("rn,rn->r", self.slope.real, changed_va.real)
-        by_var = np.einsum("rn,rn->r", self.slope.imag, changed_va.imag)
-        moved: Floats = by_w + by_var
+        changed_va = self.levers.changed_va(step, self.situation)
+        moved: Floats = np.vecdot(self.slope, changed_va).real
         return moved
-
-
-def _effect(levers: Levers, situation: Integers, slope: Phasors) -> sparse.csr_array:
-    """Return what one unit of each lever does to rows in these situations, shape (rows, levers)."""
-    row, entry = _entries(levers.share.indptr, situation)
-    lever = levers.share.indices[entry]
-    at, unit_va = slope[row, levers.node[lever]], levers.unit_va[lever]
-    effect = levers.share.data[entry] * (at.real * unit_va.real + at.imag * unit_va.imag)
-    starts = np.searchsorted(row, np.arange(len(situation) + 1))
-    return sparse.csr_array((effect, lever, starts), (len(situation), len(levers.node)))
 
 
 def _entries(starts: Integers, rows: Integers) -> tuple[Integers, Integers]:

@@ -14,16 +14,15 @@ Source: Desrosiers, Lübbecke: A Primer in Column Generation (2005), section 1; 
 Parallelizing the dual revised simplex method (2018), for HiGHS.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import linprog
 
+from central import highs
 from central.dso.grid.model import Booleans, Floats, Integers
-from central.dso.levers import Pull
-from ledger.errors import InvariantBroken
+from central.dso.levers import Entries, Pull
 
 _AMPLE = 1.2
 _NOTHING = 1e-9
@@ -83,88 +82,96 @@ def optima(programmes: Sequence[Programme]) -> list[Optimum]:
     """
     restricted = [_Restricted(each) for each in programmes]
     growing = [each for each in restricted if len(each.short)]
+    joint = _Joint()
     while growing:
-        _solve(growing)
-        growing = [each for each in growing if each.grow()]
+        found = joint.solved_with(growing)
+        growing = [each for each in growing if each.grow(found)]
     return [each.optimum() for each in restricted]
 
 
 class _Restricted:
-    """A programme over some of its rows and columns, as steps from where they rest; rows scaled."""
+    """A programme over some of its rows and columns, as steps from where they rest; rows scaled.
+
+    Of each column, row and row's slack it knows where the solver has it, -1 where it has none.
+    """
 
     def __init__(self, programme: Programme) -> None:
         self.programme = programme
         self.short = programme.short / programme.size
         self.unit = max(float(np.abs(self.short).max(initial=0.0)), 1.0) / _UNITS
-        self.rows: Integers = np.union1d(
-            np.flatnonzero(programme.binding), _most(self.short, _ROWS)
-        )
-        self.columns: Integers = np.flatnonzero(programme.likely)
         self.x = programme.rest.copy() if len(self.short) else programme.low.copy()
         self.slack, self.marginal = np.zeros((2, len(self.short)))
+        self.column_at = np.full(len(programme.cost), -1)
+        self.slack_at, self.row_at = np.full((2, len(self.short)), -1)
+        self._new_rows = np.union1d(np.flatnonzero(programme.binding), _most(self.short, _ROWS))
+        self._new_columns: Integers = np.flatnonzero(programme.likely)
+        self._effects: list[Entries] = []
+
+    def join(self, column: int, row: int) -> tuple[int, int]:
+        """Take places for what is new from these on; return what comes after."""
+        columns, rows = self._new_columns, self._new_rows
+        self.column_at[columns] = column + np.arange(len(columns))
+        self.slack_at[rows] = column + len(columns) + np.arange(len(rows))
+        self.row_at[rows] = row + np.arange(len(rows))
+        which, lever, effect = self.programme.pull.entries(rows)
+        self._effects.append((self.row_at[rows][which], lever, effect / self.programme.size[rows][which]))
+        return column + len(columns) + len(rows), row + len(rows)
 
     @property
     def cost(self) -> Floats:
-        """Return the cost of the chosen columns, then of the chosen rows' slack."""
-        programme, rows = self.programme, self.rows
-        return np.append(programme.cost[self.columns], (programme.price * programme.size)[rows])
+        """Return the cost of new columns, then of new rows' slack."""
+        programme, rows = self.programme, self._new_rows
+        return np.append(programme.cost[self._new_columns], (programme.price * programme.size)[rows])
 
     @property
     def bounds(self) -> Floats:
-        """Return the least and greatest step of columns, and slack of rows, shape (both, 2)."""
-        programme, columns = self.programme, self.columns
-        ends = np.column_stack([programme.low[columns], programme.high[columns]])
-        steps = (ends - programme.rest[columns, None]) / self.unit
-        return np.concatenate([steps, np.tile([0.0, np.inf], (len(self.rows), 1))])
-
-    @property
-    def matrix(self) -> tuple[Integers, Integers, Floats]:
-        """Return row, column and value of what these columns, and slack, do to these rows."""
-        every, count = np.arange(len(self.rows)), len(self.columns)
-        pull = self.programme.pull.over(self.columns).matrix(self.rows)
-        row = np.repeat(every, np.diff(pull.indptr))
-        return (
-            np.append(row, every),
-            np.append(pull.indices, count + every),
-            np.append(pull.data / self.programme.size[self.rows][row], -np.ones(len(every))),
-        )
+        """Return the least and greatest of the same, shape (2, both)."""
+        programme, columns = self.programme, self._new_columns
+        ends = np.stack([programme.low[columns], programme.high[columns]])
+        slack = np.repeat([[0.0], [np.inf]], len(self._new_rows), axis=1)
+        return np.concatenate([(ends - programme.rest[columns]) / self.unit, slack], axis=1)
 
     @property
     def limit(self) -> Floats:
-        """Return what the rows may be at most."""
-        return -self.short[self.rows] / self.unit
+        """Return what new rows may be at most."""
+        return -self.short[self._new_rows] / self.unit
 
-    def take(self, steps: Floats, marginal: Floats) -> None:
-        """Note a solution of the same."""
-        count = len(self.columns)
-        self.x[self.columns] = self.programme.rest[self.columns] + steps[:count] * self.unit
-        self.slack[self.rows] = steps[count:] * self.unit
-        self.marginal[self.rows] = marginal
+    def entries(self, column: int, row: int) -> Iterator[Entries]:
+        """Yield row, column and value of what is new: columns from `column`, rows from `row` on."""
+        for which, lever, effect in self._effects:
+            at = self.column_at[lever]
+            new = (at >= 0) & ((at >= column) | (which >= row))
+            yield which[new], at[new], effect[new]
+        yield self.row_at[self._new_rows], self.slack_at[self._new_rows], -np.ones(len(self._new_rows))
 
-    def grow(self) -> bool:
-        """Let rows join that are broken and columns that pay; tell whether there are any."""
-        broken, paying = self._broken(), self._paying()
-        self.columns = np.concatenate([self.columns, paying])
-        self.rows = np.concatenate([self.rows, broken])
-        return len(broken) + len(paying) > 0
+    def grow(self, found: highs.Optimum) -> bool:
+        """Note a solution, and let rows join that are broken and columns that pay; tell if any."""
+        columns, rows = np.flatnonzero(self.column_at >= 0), np.flatnonzero(self.row_at >= 0)
+        step = found.x[self.column_at[columns]] * self.unit
+        self.x[columns] = self.programme.rest[columns] + step
+        self.slack[rows] = found.x[self.slack_at[rows]] * self.unit
+        self.marginal[rows] = found.dual[self.row_at[rows]]
+        self._new_rows, self._new_columns = self._broken(), self._paying(found.dual)
+        return len(self._new_rows) + len(self._new_columns) > 0
 
     def _broken(self) -> Integers:
         """Return rows that the last solution breaks although nobody looked at them."""
         programme = self.programme
         left = self.short + programme.pull.moved(self.x - programme.rest) / programme.size
-        left[self.rows] = 0.0
+        left[self.row_at >= 0] = 0.0
         worst = _most(left, _ROWS)
         return worst[left[worst] > _KEPT * self.unit]
 
-    def _paying(self) -> Integers:
+    def _paying(self, dual: Floats) -> Integers:
         """Return columns that pay by the prices of the last solution, the best if they are many."""
         programme = self.programme
-        worth = programme.pull.worth(self.marginal / programme.size)
+        row, lever, effect = (np.concatenate(part) for part in zip(*self._effects, strict=True))
+        worth = np.bincount(lever, dual[row] * effect, len(programme.cost))
         saved = worth / programme.cost - 1
-        saved[self.columns] = 0.0
+        saved[self.column_at >= 0] = 0.0
         pays = np.where(saved > 0, programme.high > programme.rest, programme.low < programme.rest)
         gain = np.abs(saved) * pays
-        best = _most(gain, len(self.columns) + _COLUMNS)
+        best = _most(gain, int((self.column_at >= 0).sum()) + _COLUMNS)
         return best[gain[best] > _NOTHING]
 
     def optimum(self) -> Optimum:
@@ -173,38 +180,37 @@ class _Restricted:
         return Optimum(self.x, self.slack * size, -self.marginal / size)
 
 
-def _solve(programmes: Sequence[_Restricted]) -> None:
-    """Solve programmes side by side."""
-    columns = np.cumsum([0, *(len(each.cost) for each in programmes)])
-    rows = np.cumsum([0, *(len(each.rows) for each in programmes)])
-    blocks = [
-        (row + first_row, column + first_column, value)
-        for (row, column, value), first_row, first_column in zip(
-            (each.matrix for each in programmes), rows[:-1], columns[:-1], strict=True
+class _Joint:
+    """Programmes side by side in one solver, which goes on from its last solution."""
+
+    def __init__(self) -> None:
+        self._solver = highs.Growing(where="linear programme")
+        self._columns = self._rows = 0
+
+    def solved_with(self, growing: Sequence[_Restricted]) -> highs.Optimum:
+        """Return the solution with what is new of some programmes."""
+        first_column, first_row = self._columns, self._rows
+        for each in growing:
+            self._columns, self._rows = each.join(self._columns, self._rows)
+        entries = (entry for each in growing for entry in each.entries(first_column, first_row))
+        row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
+        stands = row < first_row
+        self._solver.add_columns(
+            np.concatenate([each.cost for each in growing]),
+            *np.concatenate([each.bounds for each in growing], axis=1),
+            sparse.csc_array(
+                (value[stands], (row[stands], column[stands] - first_column)),
+                shape=(first_row, self._columns - first_column),
+            ),
         )
-    ]
-    row, column, value = (np.concatenate(part) for part in zip(*blocks, strict=True))
-    found = linprog(
-        np.concatenate([each.cost for each in programmes]),
-        A_ub=sparse.csc_array((value, (row, column)), shape=(rows[-1], columns[-1])),
-        b_ub=np.concatenate([each.limit for each in programmes]),
-        bounds=np.concatenate([each.bounds for each in programmes]),
-        method="highs-ds",
-        options={"presolve": False},
-    )
-    if found.status != 0:
-        raise InvariantBroken(
-            f"HiGHS did not solve {len(programmes)} programmes: {found.message}",
-            where="linear programme",
-            remedy="keep the grid and the forecast of this run, and report them",
+        self._solver.add_rows(
+            np.concatenate([each.limit for each in growing]),
+            sparse.csr_array(
+                (value[~stands], (row[~stands] - first_row, column[~stands])),
+                shape=(self._rows - first_row, self._columns),
+            ),
         )
-    for each, *part in zip(
-        programmes,
-        np.split(found.x, columns[1:-1]),
-        np.split(found.ineqlin.marginals, rows[1:-1]),
-        strict=True,
-    ):
-        each.take(*part)
+        return self._solver.optimum()
 
 
 def _most(values: Floats, count: int) -> Integers:

@@ -393,12 +393,14 @@ def _flow(grid: Grid, found: Mapping[Any, Any], by_newton: Booleans) -> Flow:
     for kind in BRANCH_KINDS:
         if kind in grid.network:
             span, branches = grid.spans[kind], found[ComponentType[kind]]
-            from_va[:, span] = branches["p_from"] + 1j * branches["q_from"]
+            from_va.real[:, span], from_va.imag[:, span] = branches["p_from"], branches["q_from"]
             if kind != "link":
                 share_from = branches["i_from"] / grid.rating_a[0][span]
                 share_to = branches["i_to"] / grid.rating_a[1][span]
                 loading_pct[:, span] = np.maximum(share_from, share_to) * 100
-    u_pu = nodes["u_pu"] * np.exp(1j * nodes["u_angle"])
+    u_pu: Phasors = np.empty(nodes["u_pu"].shape, dtype=complex)
+    u_pu.real = nodes["u_pu"] * np.cos(nodes["u_angle"])
+    u_pu.imag = nodes["u_pu"] * np.sin(nodes["u_angle"])
     return Flow(
         u_pu,
         loading_pct,

@@ -307,7 +307,7 @@ class _Told:
         drawn_va, u_pu = self.found.drawn_va[at], self.found.flow.u_pu[at]
         table = self.jacobian.sensitivity(u_pu, drawn_va, rows_at(self.jacobian, u_pu, column))
         more_va = drawn_va - self.task.drawn_va[at]
-        change = table.per_w @ more_va.real + table.per_var @ more_va.imag
+        change = (np.conj(table.per_va) @ more_va).real
         expectation = self.assessment.expectation
         for row, each in enumerate(column):
             was = limit_at(grid, limits, self.assessment.flow, at, int(each))

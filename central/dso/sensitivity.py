@@ -58,14 +58,22 @@ class Sensitivity:
 
     Args:
         value: voltages [pu] and currents [% of rating], shape (rows).
-        per_w: change for one watt more drawn at a node, load convention, shape (rows, nodes);
-            0 at a node that nothing feeds.
-        per_var: change for one var more drawn, in the same shape.
+        per_va: change for one watt and, as imaginary part, for one var more drawn at a node, load
+            convention, shape (rows, nodes); 0 at a node that nothing feeds.
     """
 
     value: Floats
-    per_w: Floats
-    per_var: Floats
+    per_va: Phasors
+
+    @property
+    def per_w(self) -> Floats:
+        """Return the change for one watt more drawn at a node, shape (rows, nodes)."""
+        return self.per_va.real
+
+    @property
+    def per_var(self) -> Floats:
+        """Return the change for one var more drawn at a node, in the same shape."""
+        return self.per_va.imag
 
 
 class Jacobian:
@@ -91,13 +99,9 @@ class Jacobian:
         live = u_pu != 0
         over_u = np.divide(1.0, u_pu, out=np.zeros_like(u_pu), where=live)
         factor = splu(self._at(np.conj(drawn_va / BASE_VA * over_u**2), live))
-        seen = np.empty((2 * len(u_pu), len(rows)))
-        seen[0::2], seen[1::2] = slope.real.T, -slope.imag.T
-        adjoint = factor.solve(seen)
-        effect = -np.conj((adjoint[0::2] + 1j * adjoint[1::2]).T * over_u) / BASE_VA
-        return Sensitivity(
-            value, np.ascontiguousarray(effect.real), np.ascontiguousarray(effect.imag)
-        )
+        adjoint = factor.solve(np.conj(slope).view(np.float64).T)
+        effect = np.ascontiguousarray(adjoint.T).view(complex) * (-over_u / BASE_VA)
+        return Sensitivity(value, np.conj(effect))
 
     def greater_side(self, u_pu: Phasors, branches: Integers) -> Booleans:
         """Tell for some branches whether the current loads its rating more at the to side.

@@ -164,8 +164,10 @@ class Walk:
     def _pulled(self) -> Pull:
         """Return what levers do to each row around the present state, or one not far from it."""
         situation, column = self._row.T
-        told_by, known = self.part.slopes_from[situation], self._pull.slope
-        wanted = np.isin(told_by, self._far())
+        told_by, known, far = self.part.slopes_from[situation], self._pull.slope, self._far()
+        if not far and len(known) == len(situation):
+            return self._pull
+        wanted = np.isin(told_by, far)
         wanted[len(known) :] = True
         slope: Phasors = np.empty((len(column), known.shape[1]), dtype=complex)
         slope[: len(known)] = known
@@ -196,9 +198,7 @@ class Walk:
             state.flow.u_pu[told_by], state.drawn_va[told_by], rows, seen_pu=seen_pu
         )
         sign = direction(seen_pu.shape[1], column)[:, None]
-        slope: Phasors = np.empty(found.per_w.shape, dtype=complex)
-        slope.real, slope.imag = sign * found.per_w, sign * found.per_var
-        return slope
+        return sign * found.per_va
 
     def _short(self) -> Floats:
         """Return by how much each row misses what is aimed at; below 0 where there is room."""

@@ -220,6 +220,14 @@ class Grid:
         return self.positions(self._of_branches("to_node"))
 
     @cached_property
+    def branch_ends(self) -> tuple[Integers, Integers, Integers]:
+        """Return node, branch and node at the other end of each branch end, node by node."""
+        here = np.concatenate([self.branch_from, self.branch_to])
+        order = np.argsort(here, kind="stable")
+        there = np.roll(here, len(self.branches))
+        return here[order], order % len(self.branches), there[order]
+
+    @cached_property
     def closed(self) -> Booleans:
         """Return which branches are closed at both ends, as the file says."""
         both: Booleans = (self._of_branches("from_status") == 1) & (
