@@ -7,6 +7,7 @@ the branches [% of rating / 100], so that voltages and currents can stand in one
 import numpy as np
 
 from central.dso.grid.model import Booleans, Floats, Grid, Integers, Phasors
+from central.dso.levers import entries_of
 from central.dso.limits import Bound, Limits, Violation
 from central.dso.powerflow import Flow, Setting
 from central.dso.sensitivity import Jacobian, Rows
@@ -45,12 +46,15 @@ def outstanding(grid: Grid, setting: Setting, excess: Floats) -> Booleans:
     near: Booleans = (excess > -NEAR_PU) & np.isfinite(excess)
     nodes = len(grid.nodes)
     closed = np.atleast_2d(grid.closed if setting.closed is None else setting.closed)
-    here, branch, there = grid.branch_ends
-    node, first = np.unique(here, return_index=True)
+    first, branch, there = grid.branch_ends
     for side in (slice(0, nodes), slice(nodes, 2 * nodes)):
         of_nodes = excess[:, side]
-        beside = np.where(closed[:, branch], of_nodes[:, there], -np.inf)
-        near[:, side][:, node] &= of_nodes[:, node] >= np.maximum.reduceat(beside, first, axis=1)
+        row, node = np.nonzero(near[:, side])
+        which, end = entries_of(first, node)
+        beside = closed[row[which] % len(closed), branch[end]]
+        worse = of_nodes[row[which], there[end]] > of_nodes[row[which], node[which]]
+        lesser = which[beside & worse]
+        near[:, side][row[lesser], node[lesser]] = False
     return near
 
 

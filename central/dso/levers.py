@@ -45,9 +45,9 @@ class Levers:
             situations: which; all if None.
         """
         used_va, at_nodes = self.unit_va * x, self._at_nodes
-        changed_va: Phasors = np.empty((at_nodes.shape[0] // self.nodes, self.nodes), complex)
-        changed_va.real.flat = at_nodes @ used_va.real
-        changed_va.imag.flat = at_nodes @ used_va.imag
+        summed: Phasors = np.empty(at_nodes.shape[0], dtype=complex)
+        summed.real, summed.imag = at_nodes @ used_va.real, at_nodes @ used_va.imag
+        changed_va = summed.reshape(-1, self.nodes)
         return changed_va if situations is None else changed_va[situations]
 
     @cached_property
@@ -78,7 +78,7 @@ class Pull:
     def entries(self, rows: Integers) -> Entries:
         """Return (which of these rows, lever, what one unit of it does to the row), row by row."""
         levers, situation = self.levers, self.situation[rows]
-        row, entry = _entries(levers.share.indptr, situation)
+        row, entry = entries_of(levers.share.indptr, situation)
         lever = levers.share.indices[entry]
         at, unit_va = self.slope[rows[row], levers.node[lever]], levers.unit_va[lever]
         effect = levers.share.data[entry] * (at.real * unit_va.real + at.imag * unit_va.imag)
@@ -93,12 +93,17 @@ class Pull:
     def moved(self, step: Floats) -> Floats:
         """Return what all rows do when levers are used by so much more, shape (rows)."""
         changed_va = self.levers.changed_va(step, self.situation)
-        moved: Floats = np.vecdot(self.slope, changed_va).real
+        moved: Floats = np.vecdot(self.slope.view(np.float64), changed_va.view(np.float64))
         return moved
 
 
-def _entries(starts: Integers, rows: Integers) -> tuple[Integers, Integers]:
-    """Return which of these rows each of their entries is in, and where it stands."""
+def entries_of(starts: Integers, rows: Integers) -> tuple[Integers, Integers]:
+    """Return which of these rows each of their entries is in, and where it stands.
+
+    Args:
+        starts: where the entries of each row begin, and the last one's end.
+        rows: which.
+    """
     first, count = starts[rows], starts[rows + 1] - starts[rows]
     row = np.repeat(np.arange(len(rows)), count)
     entry: Integers = np.arange(len(row)) + np.repeat(first - (np.cumsum(count) - count), count)

@@ -114,14 +114,18 @@ class _Restricted:
         self.slack_at[rows] = column + len(columns) + np.arange(len(rows))
         self.row_at[rows] = row + np.arange(len(rows))
         which, lever, effect = self.programme.pull.entries(rows)
-        self._effects.append((self.row_at[rows][which], lever, effect / self.programme.size[rows][which]))
+        self._effects.append(
+            (self.row_at[rows][which], lever, effect / self.programme.size[rows][which])
+        )
         return column + len(columns) + len(rows), row + len(rows)
 
     @property
     def cost(self) -> Floats:
         """Return the cost of new columns, then of new rows' slack."""
         programme, rows = self.programme, self._new_rows
-        return np.append(programme.cost[self._new_columns], (programme.price * programme.size)[rows])
+        return np.append(
+            programme.cost[self._new_columns], (programme.price * programme.size)[rows]
+        )
 
     @property
     def bounds(self) -> Floats:
@@ -142,7 +146,11 @@ class _Restricted:
             at = self.column_at[lever]
             new = (at >= 0) & ((at >= column) | (which >= row))
             yield which[new], at[new], effect[new]
-        yield self.row_at[self._new_rows], self.slack_at[self._new_rows], -np.ones(len(self._new_rows))
+        yield (
+            self.row_at[self._new_rows],
+            self.slack_at[self._new_rows],
+            -np.ones(len(self._new_rows)),
+        )
 
     def grow(self, found: highs.Optimum) -> bool:
         """Note a solution, and let rows join that are broken and columns that pay; tell if any."""
@@ -194,10 +202,12 @@ class _Joint:
             self._columns, self._rows = each.join(self._columns, self._rows)
         entries = (entry for each in growing for entry in each.entries(first_column, first_row))
         row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
+        low, high = np.concatenate([each.bounds for each in growing], axis=1)
         stands = row < first_row
         self._solver.add_columns(
             np.concatenate([each.cost for each in growing]),
-            *np.concatenate([each.bounds for each in growing], axis=1),
+            low,
+            high,
             sparse.csc_array(
                 (value[stands], (row[stands], column[stands] - first_column)),
                 shape=(first_row, self._columns - first_column),

@@ -32,6 +32,10 @@ from central.dso.powerflow import Setting
 _FULL_PCT = 100.0
 _SHORT_CIRCUIT_VA = 1e10  # the engine's, where the file says nothing
 _RESISTANCE_OVER_REACTANCE = 0.1
+# Entries stand where those of their mirror image stand: half as many join, by this order.
+_SYMMETRIC = {
+    "permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.01, "options": {"SymmetricMode": True},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ class Jacobian:
         value, slope = self._watched(u_pu if seen_pu is None else seen_pu, rows)
         live = u_pu != 0
         over_u = np.divide(1.0, u_pu, out=np.zeros_like(u_pu), where=live)
-        factor = splu(self._at(np.conj(drawn_va / BASE_VA * over_u**2), live))
+        jacobian = self._at(np.conj(drawn_va / BASE_VA * over_u**2), live)
+        factor = splu(jacobian, **_SYMMETRIC)
         adjoint = factor.solve(np.conj(slope).view(np.float64).T)
         effect = np.ascontiguousarray(adjoint.T).view(complex) * (-over_u / BASE_VA)
         return Sensitivity(value, np.conj(effect))

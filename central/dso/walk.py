@@ -88,7 +88,8 @@ class Walk:
         more_va = self.drawn_va(rows) - told_va
         for each in np.intersect1d(told_by, watched):
             mine, limits = np.flatnonzero(told_by == each), watched == each
-            moved = (more_va[mine] @ self._pull.slope[limits].conj().T).real
+            slope = self._pull.slope[limits]
+            moved = more_va[mine].view(np.float64) @ slope.view(np.float64).T
             excess = short[limits] + moved
             worst = np.argsort(-excess, axis=0)[:_ALIKE]
             near = np.take_along_axis(excess, worst, axis=0) > -NEAR_PU

@@ -221,11 +221,12 @@ class Grid:
 
     @cached_property
     def branch_ends(self) -> tuple[Integers, Integers, Integers]:
-        """Return node, branch and node at the other end of each branch end, node by node."""
+        """Return branch ends node by node: where each node's begin, branch, and node beyond."""
         here = np.concatenate([self.branch_from, self.branch_to])
         order = np.argsort(here, kind="stable")
+        starts = np.searchsorted(here[order], np.arange(len(self.nodes) + 1))
         there = np.roll(here, len(self.branches))
-        return here[order], order % len(self.branches), there[order]
+        return starts, order % max(len(self.branches), 1), there[order]
 
     @cached_property
     def closed(self) -> Booleans:

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 from scipy.optimize import linprog
 
-from central.highs import Programme, optimum
+from central.highs import Growing, Programme, optimum
 from ledger.errors import InvariantBroken
 
 WEIGHTS = np.array([10.0, 13.0, 7.0, 4.0])
@@ -56,6 +56,39 @@ def test_a_programme_without_rows() -> None:
         np.array([1.0, -1.0]), sparse.csc_array((0, 2)), np.zeros(0), np.zeros(0), np.ones(2)
     )
     np.testing.assert_allclose(optimum(free, where="here").x, [0, 1])
+
+
+def test_a_programme_that_grows_ends_as_the_whole_at_once() -> None:
+    draw = np.random.default_rng(2)
+    cost, high = draw.uniform(1, 2, 6), draw.uniform(1, 2, 6)
+    table, limit = -draw.uniform(0.1, 1.0, (4, 6)), -draw.uniform(0.5, 1.0, 4)
+    growing, rows, columns = Growing(where="here"), 0, 0
+    for more_rows, more_columns in ((1, 3), (3, 4), (4, 6)):
+        new = slice(columns, more_columns)
+        growing.add_columns(
+            cost[new], np.zeros(more_columns - columns), high[new],
+            sparse.csc_array(table[:rows, new]),
+        )  # fmt: skip
+        growing.add_rows(
+            limit[rows:more_rows], sparse.csr_array(table[rows:more_rows, :more_columns])
+        )
+        rows, columns = more_rows, more_columns
+        found = growing.optimum()
+        other = linprog(
+            cost[:columns], A_ub=table[:rows, :columns], b_ub=limit[:rows],
+            bounds=[*zip(np.zeros(columns), high, strict=False)],
+        )  # fmt: skip
+        assert found.x @ cost[:columns] == pytest.approx(other.fun)
+        np.testing.assert_allclose(found.dual, other.ineqlin.marginals, atol=1e-9)
+
+
+def test_a_programme_that_grew_too_far_is_told() -> None:
+    growing = Growing(where="here")
+    growing.add_columns(np.ones(1), np.zeros(1), np.ones(1), sparse.csc_array((0, 1)))
+    growing.optimum()
+    growing.add_rows(np.array([-2.0]), sparse.csr_array([[-1.0]]))
+    with pytest.raises(InvariantBroken, match="1 rows of 1 variables: Infeasible"):
+        growing.optimum()
 
 
 def test_nothing_is_written_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from central.dso.excess import direction, excess_pu, limit_at, outstanding, rows_at
 from central.dso.grid.admittance import Admittance
 from central.dso.limits import Bound, Limits, Margin, violations
-from central.dso.powerflow import AS_BUILT, PowerFlow
+from central.dso.powerflow import AS_BUILT, PowerFlow, Setting
 from central.dso.sensitivity import Jacobian
 from tests.grids import feeder, loads_va
 
@@ -54,6 +54,18 @@ def test_the_worst_of_a_neighbourhood_stands_for_it() -> None:
     assert 0 < len(low) < (excess[0, :nodes] > 0).sum()
     assert int(np.argmax(excess[0, :nodes])) in low
     assert near[:, 2 * nodes :].sum() == (excess[:, 2 * nodes :] > -1e-3).sum()
+
+
+def test_behind_an_open_switch_nobody_is_a_neighbour() -> None:
+    nodes = len(GRID.nodes)
+    worse, better = int(GRID.branch_from[3]), int(GRID.branch_to[3])
+    excess = np.full((2, 2 * nodes + len(GRID.branches)), -1.0)
+    excess[:, [worse, better]] = [0.02, 0.01]
+    closed = np.ones((2, len(GRID.branches)), dtype=bool)
+    closed[1, 3] = False
+    near = outstanding(GRID, Setting(closed=closed), excess)
+    assert near[:, [worse, better]].tolist() == [[True, False], [True, True]]
+    assert near.sum() == 3
 
 
 def test_columns_are_the_values_that_the_sensitivities_watch() -> None:

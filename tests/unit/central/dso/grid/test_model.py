@@ -22,6 +22,18 @@ def test_branches_stand_in_one_order_lines_first() -> None:
     assert list(ends) == [(1, 2), (2, 3), (2, 3), (1, 3), (1, 3), (0, 1), (3, 4), (4, 5)]
 
 
+def test_branch_ends_stand_node_by_node() -> None:
+    starts, branch, beyond = GRID.branch_ends
+    for node in range(len(GRID.nodes)):
+        ends = slice(starts[node], starts[node + 1])
+        told = sorted(zip(branch[ends].tolist(), beyond[ends].tolist(), strict=True))
+        sides = [(GRID.branch_from, GRID.branch_to), (GRID.branch_to, GRID.branch_from)]
+        expected = [
+            (int(n), int(far[n])) for near, far in sides for n in np.flatnonzero(near == node)
+        ]
+        assert told == sorted(expected)
+
+
 def test_a_branch_is_closed_where_both_its_ends_are() -> None:
     assert GRID.closed.tolist() == [True, True, False, False, False, True, True, True]
 
