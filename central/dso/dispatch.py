@@ -108,13 +108,13 @@ def dispatch(
     """
     grid = power_flow.grid
     _refuse_twice(orders)
+    possible_w = [_within_contract_w(grid, *each) for each in zip(orders, baseline_w, strict=True)]
     taken = Taken.of(
         grid,
         [each.offer for each in orders],
         [each.pod for each in orders],
         is_up=np.array([each.is_up for each in orders], dtype=bool),
-        power_w=np.array([_within_contract_w(grid, each, baseline_w[row])
-                          for row, each in enumerate(orders)]).reshape(len(orders), -1),
+        power_w=np.array(possible_w).reshape(len(orders), expectation.quarters),
         rebounds=[each.rebound for each in orders],
     )  # fmt: skip
     found = validate(power_flow, expectation.drawn_va[0], taken, limits, setting=setting)

@@ -86,7 +86,9 @@ def dso_dispatch(
             desk.power_flow,
             with_what_stands(desk.grid, expectation, resolved, held),
             [each.ordered for each in resolved],
-            np.array([each.baseline_w for each in resolved]).reshape(len(resolved), -1),
+            np.array([each.baseline_w for each in resolved]).reshape(
+                len(resolved), expectation.quarters
+            ),
             Limits.of(desk.grid, desk.margin),
             setting=setting,
         )

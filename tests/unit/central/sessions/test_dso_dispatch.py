@@ -51,6 +51,11 @@ def test_every_pod_is_told_and_the_row_has_ended(made: Desk, expected: Expected)
     assert {each.sender for each in found.documents} == {made.parties.dso}
 
 
+def test_without_orders_nobody_is_told(made: Desk, expected: Expected) -> None:
+    found = dispatched(made, expected, called(span(expected), {}))
+    assert (found.steps, found.documents) == (["AC-3a"], ())
+
+
 def test_a_pod_that_is_sold_twice_is_named(made: Desk, expected: Expected) -> None:
     one, other = made.grid.pods[:2]
     given = called(span(expected), {one: {48: 200}, other: {48: 200}})
