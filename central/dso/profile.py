@@ -31,6 +31,8 @@ class SubstationProfile:
         transformers: name of the substation and of the transformer.
         power_w, reactive_var: into each transformer at its high side, positive from the
             transmission grid into the distribution grid, shape (transformers, quarters).
+        load_w, generation_w: sums over the nodes that take and that give, the activation in them,
+            0 or more, shape (quarters).
         losses_w: active losses of the whole grid, shape (quarters).
         residual_w: supplied less drawn less losses, the losses summed branch by branch by our own
             matrices, shape (quarters): how far the account is from closing.
@@ -41,6 +43,8 @@ class SubstationProfile:
     transformers: tuple[tuple[str, str], ...]
     power_w: Floats
     reactive_var: Floats
+    load_w: Floats
+    generation_w: Floats
     losses_w: Floats
     residual_w: Floats
 
@@ -91,6 +95,8 @@ def substation_profile(
         tuple((station, grid.branches[t].name) for station, t in named),
         through_va.real.copy(),
         through_va.imag.copy(),
+        np.maximum(drawn_va.real, 0).sum(axis=1),
+        np.maximum(-drawn_va.real, 0).sum(axis=1),
         losses_w,
         residual_w,
     )

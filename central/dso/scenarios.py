@@ -14,6 +14,8 @@ from central.dso.grid.model import Floats, Grid
 from ledger.errors import Rejected
 
 _PERCENT = 100
+OF_THE_MEAN = 0.5
+"""The quantile that is covered where the mean stands alone."""
 
 
 def feeders_of(grid: Grid) -> Feeders:
@@ -85,5 +87,5 @@ def _need_same(grid: Grid, forecast: Forecast) -> None:
 
 
 def confidence_of(forecast: Forecast) -> float:
-    """Return the outermost quantile that the scenarios cover, 0 … 1; 0.5 if only the mean."""
-    return max((level for level in forecast.levels), default=0.5)
+    """Return the outermost quantile that the scenarios cover, 0 … 1; `OF_THE_MEAN` if only it."""
+    return max((level for level in forecast.levels), default=OF_THE_MEAN)

@@ -320,7 +320,6 @@ class Desk:
                 expected.expectation,
                 envelope=self.envelope(self.parties.tso),
                 horizon=expected.horizon,
-                confidence=expected.sure,
             )
             for station in self.grid.substations
         ]
@@ -373,7 +372,6 @@ class Desk:
             session=session,
             outcome=outcome,
             offers=offers,
-            confidence=expected.sure,
         )
 
     # ── means ───────────────────────────────────────────────────────────────────────────────

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from central.documents.configuration import (
     CapacitorMove,
     Effect,
@@ -27,6 +25,7 @@ from central.dso.grid.model import Grid
 from central.dso.phases import PhaseAssessment
 from central.dso.profile import SubstationProfile as Profile
 from central.dso.remedies.plan import Move, Plan
+from central.dso.scenarios import OF_THE_MEAN
 from central.dso.telling.elements import Elements, scenario_names
 from ledger.facts.interval import Interval
 
@@ -161,13 +160,12 @@ def profile_document(
     *,
     envelope: Envelope,
     horizon: Horizon,
-    confidence: float,
 ) -> SubstationProfile:
     """Return the profile of one primary substation, I-12.
 
-    The balance is that of the whole grid behind all of its substations.
+    The balance is that of the whole grid behind all of its substations. It rests on the mean
+    alone, and says so.
     """
-    drawn_w = expectation.drawn_va[0].real
     return SubstationProfile(
         **envelope.header(_validity(expectation)),
         horizon=horizon,
@@ -186,14 +184,14 @@ def profile_document(
         balance=tuple(
             BalanceQuarter(
                 start_ms=interval.start_ms,
-                load_w=round(float(np.maximum(drawn_w[quarter], 0).sum())),
-                generation_w=round(float(np.maximum(-drawn_w[quarter], 0).sum())),
+                load_w=round(float(profile.load_w[quarter])),
+                generation_w=round(float(profile.generation_w[quarter])),
                 losses_w=max(0, round(float(profile.losses_w[quarter]))),
                 residual_w=round(float(profile.residual_w[quarter])),
             )
             for quarter, interval in enumerate(profile.intervals)
         ),
-        confidence_permille=_permille(confidence),
+        confidence_permille=_permille(OF_THE_MEAN),
         unsolved=(),
     )  # fmt: skip
 

@@ -79,6 +79,8 @@ def test_the_profile_has_the_dsos_own_activation_in_it(strained: Outcome) -> Non
     changed_w = activation_va(strained.need).real.sum(axis=1)
     losses_w = np.array([each.losses_w for each in profile.balance])
     assert np.allclose(supplied_w, drawn_w + changed_w + losses_w, atol=3.0)
+    told_w = np.array([each.load_w - each.generation_w for each in profile.balance])
+    assert np.allclose(told_w, drawn_w + changed_w, atol=3.0), "the account that is told closes"
 
 
 def test_a_quiet_day_asks_for_nothing() -> None:
