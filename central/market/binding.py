@@ -23,17 +23,25 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True)
 class Sold:
-    """What is taken already, by place [W]."""
+    """What is taken already.
+
+    Args:
+        taken_w: in this clearing, by place [W].
+        before: places that earlier sessions took: they count for times and ties, and are on sale
+            no more.
+    """
 
     taken_w: Mapping[Place, float] = field(default_factory=dict)
+    before: frozenset[Place] = frozenset()
 
-    def pods(self, offers: Sequence[FlexOffer]) -> set[tuple[str, int]]:
-        """Return which PODs are sold in which quarter-hours."""
-        return {(offers[at].pod.code, ms) for at, ms in self.taken_w}
+    @property
+    def places(self) -> frozenset[Place]:
+        """Return all that is taken, whoever took it."""
+        return self.before.union(self.taken_w)
 
     def with_more(self, taken: Mapping[Place, float]) -> "Sold":
         """Return it with what was taken since."""
-        return Sold({**self.taken_w, **taken})
+        return Sold({**self.taken_w, **taken}, self.before)
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,7 @@ def _sold_twice(offers: Sequence[FlexOffer], chosen: Mapping[int, Sequence[int]]
 
 def _with_sold(chosen: Mapping[int, Sequence[int]], sold: Sold) -> dict[int, list[int]]:
     starts = {at: list(given) for at, given in chosen.items()}
-    for at, ms in sold.taken_w:
+    for at, ms in sold.places:
         if at in starts:
             starts[at].append(ms)
     return starts
@@ -153,7 +161,7 @@ def _with_sold(chosen: Mapping[int, Sequence[int]], sold: Sold) -> dict[int, lis
 def _apart_though_tied(
     offers: Sequence[FlexOffer], chosen: Mapping[int, Sequence[int]], sold: Sold
 ) -> Iterator[int]:
-    taken = set(chosen) | {at for at, _ in sold.taken_w}
+    taken = set(chosen) | {at for at, _ in sold.places}
     for members in groups_of(offers).values():
         if len(taken & set(members)) > 1:
             yield from members

@@ -3,7 +3,7 @@
 Whatever the order in which documents arrived, the book is the same.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -31,6 +31,8 @@ class Book:
         delivered: the share of what was ordered that each POD has delivered so far, 0 … 1.
         tan_phi: var that come and go with each watt of a POD, from the operator's registry; 0 of
             those that are not told.
+        called: quarter-hours in which earlier sessions took an offer, by its mRID: they count for
+            its calls, rest and longest activation, and are on sale no more.
     """
 
     session: str
@@ -42,6 +44,7 @@ class Book:
     zones: Mapping[str, str]
     delivered: Mapping[str, float] = field(default_factory=dict)
     tan_phi: Mapping[str, float] = field(default_factory=dict)
+    called: Mapping[str, Collection[int]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -56,6 +59,7 @@ class Book:
         zones: Mapping[str, str],
         delivered: Mapping[str, float] | None = None,
         tan_phi: Mapping[str, float] | None = None,
+        called: Mapping[str, Collection[int]] | None = None,
     ) -> "Book":
         """Return the book of documents that came in any order, in any revisions.
 
@@ -75,7 +79,7 @@ class Book:
         return cls(
             session=session, horizon=horizon, interval=interval, offers=tuple(kept),
             requests=tuple(asked), nodes=nodes, zones=zones, delivered=delivered or {},
-            tan_phi=tan_phi or {},
+            tan_phi=tan_phi or {}, called=called or {},
         )  # fmt: skip
 
     def of_buyer(self, buyer: Buyer) -> tuple[FlexRequest, ...]:

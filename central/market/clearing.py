@@ -125,7 +125,11 @@ class _Floor:
         cap = rules.price_cap_ueur_per_mwh
         self.limits = grid_limits(book.of_buyer(Buyer.DSO), cap)
         self.volumes = volumes(book.of_buyer(Buyer.TSO), book.zones, cap)
-        self.sold = Sold()
+        self.sold = Sold(before=frozenset(
+            (at, ms)
+            for at, offer in enumerate(book.offers)
+            for ms in book.called.get(offer.mrid, ())
+        ))  # fmt: skip
         self.takes: list[Take] = []
         self.cells = Cells.of(book.offers, book.nodes, book.tan_phi, ceilings)
         self.areas = [(book.zone_of(offer), offer.direction) for offer in book.offers]

@@ -195,7 +195,7 @@ class _Whole:
                 self.model.row(dict.fromkeys(several, 1.0), high=1.0)
 
     def _ties(self) -> None:
-        already = {at for at, _ in self.sold.taken_w}
+        already = {at for at, _ in self.sold.places}
         self._groups(already)
         self._links(already)
         for offer, bought_at in self.is_bought.items():
@@ -233,7 +233,7 @@ class _Whole:
     def _times_of(self, offer: int) -> None:
         terms = self.offers[offer]
         own = {ms: self.is_taken[offer, ms] for ms in self.own[offer]}
-        sold = {ms for at, ms in self.sold.taken_w if at == offer}
+        sold = {ms for at, ms in self.sold.places if at == offer}
         axis = sorted({*own, *sold})
         clock = range(axis[0], axis[-1] + QUARTER_MS, QUARTER_MS) if axis else range(0)
         if terms.longest_s is not None:

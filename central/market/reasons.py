@@ -6,7 +6,7 @@ import numpy as np
 
 from central.documents.header import Direction
 from central.documents.offer import FlexOffer
-from central.market.binding import groups_of, parents_of
+from central.market.binding import groups_of, keeps_its_times, parents_of
 from central.market.clearing import Clearing
 from central.market.limits import Floats, Integers, Limits
 
@@ -83,6 +83,9 @@ class Reasons:
     def _tied(self, position: int) -> str:
         offer = self.offers[position]
         quarters = {each.start_ms for each in offer.quarters if each.steps}
+        called = self.clearing.book.called.get(offer.mrid, ())
+        if called and not any(keeps_its_times(offer, {*called, each}) for each in quarters):
+            return "it was called before: its calls, rest or longest activation leave no more"
         if quarters <= self.sold.get(offer.pod.code, set()):
             return f"{offer.pod} is sold by another offer in these quarter-hours"
         members = self.groups.get((offer.sender, offer.exclusive_group or ""), [])
