@@ -31,6 +31,10 @@ log = logging.getLogger("central")
 _NAMES = uuid.UUID("6b0f2f1e-6f6e-5c6e-9d0b-0c6f1c1a5b11")
 _HASHES_AT_ONCE = 500
 STOPPED = "stopped"
+MISSED = "missed"
+"""The row of a session whose time was over before its outcome was there."""
+TOO_LATE = "its hours began before it was published"
+_FOREVER_MS = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,10 @@ class SessionStopped(Rejected):
     """An operator has stopped the session: no row of it is gone through any more."""
 
 
+class SessionMissed(Rejected):
+    """The time of the session is over: nothing more of it is filed, and nothing was published."""
+
+
 @dataclass
 class DurableSession:
     """Goes through the rows of one session, each once.
@@ -70,6 +78,8 @@ class DurableSession:
         clock: stamps rows and documents.
         progress: told each row that begins.
         is_ending: whether the process was told to end.
+        until_ms: from then on no row begins, and none that is under way is filed: the session is
+            missed, unless whoever goes through it has put this off.
     """
 
     name: str
@@ -79,6 +89,7 @@ class DurableSession:
     clock: Clock
     progress: Callable[[str], None] = lambda _: None
     is_ending: Callable[[], bool] = lambda: False
+    until_ms: int = _FOREVER_MS
     _ended: dict[str, SessionRow] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,17 +110,20 @@ class DurableSession:
 
         Raises:
             SessionStopped: somebody stopped the session.
+            SessionMissed: its time is over; that is noted, and nothing of the row is.
             Interrupted: the process was told to end.
             CertiflexError: the row failed; that is noted, and it may be gone through again.
         """
         known = self._ended.get(number)
         if known is not None:
             return tuple(self._read_back(known))
-        self._need_going()
+        self._need_going(number)
         self.progress(number)
         log.info("session.step", extra={"step": number, "session": self.name})
         try:
             return self._file(number, work())
+        except SessionMissed:
+            raise
         except Exception as error:
             told = str(error) if isinstance(error, CertiflexError) else f"broke: {error!r}"
             log.warning("session.step_failed", extra={
@@ -138,8 +152,11 @@ class DurableSession:
 
     def stop(self, why: str) -> None:
         """Let no further row begin, here or in another process."""
-        if not self.has_ended(STOPPED):
-            self._commit(self._row(STOPPED, RowState.OK, why), [])
+        self._end(STOPPED, why)
+
+    def miss(self, why: str) -> None:
+        """Let no further row begin, since the session's time is over."""
+        self._end(MISSED, why)
 
     def envelopes(self, number: str, sender: str) -> Callable[[str], Envelope]:
         """Return what makes the headers of a row's documents for their receivers, in order.
@@ -161,23 +178,38 @@ class DurableSession:
             yield str(uuid.uuid5(_NAMES, f"{self.name}/{number}/{sender}/{place}"))
             place += 1
 
-    def _need_going(self) -> None:
+    def _need_going(self, number: str) -> None:
         if self.is_ending():
             raise Interrupted(self.name)
-        stopped = [row for row in self.store.rows(self.name) if row.row == STOPPED]
-        if stopped:
-            raise SessionStopped(
-                f"the session was stopped: {stopped[-1].told}",
-                where=self.name,
-                remedy="its rows stand as they are; run another session",
-                reason=STOPPED,
-            )
+        for row in self.store.rows(self.name):
+            if row.row in {STOPPED, MISSED}:
+                error = SessionStopped if row.row == STOPPED else SessionMissed
+                raise error(
+                    f"the session was {row.row}: {row.told}",
+                    where=self.name,
+                    remedy="its rows stand as they are; run another session",
+                    reason=row.row,
+                )
+        self._need_time(self.clock.now_ms(), number)
+
+    def _need_time(self, at_ms: int, number: str) -> None:
+        """Note that the session is missed if its time is over: nobody is told half of it."""
+        if at_ms < self.until_ms:
+            return
+        why = f"{TOO_LATE}: it had come as far as row {number}"
+        log.warning("session.missed", extra={"step": number, "session": self.name})
+        self.miss(why)
+        raise SessionMissed(
+            why, where=self.name, remedy="later sessions trade its hours again", reason=MISSED
+        )
 
     def _file(self, number: str, ended: Ended) -> tuple[Document, ...]:
         filed = [self._signed(each) for each in ended.made]
         taken = (document_hash(encode(each)) for each in ended.taken)
         hashes = (*(each.document_hash for each in filed), *taken)
-        self._commit(self._row(number, ended.state, ended.told, hashes), filed)
+        row = self._row(number, ended.state, ended.told, hashes)
+        self._need_time(row.ended_ms, number)
+        self._commit(row, filed)
         return (*ended.made, *ended.taken)
 
     def _signed(self, document: Document) -> CheckedDocument:
@@ -196,6 +228,10 @@ class DurableSession:
             self.store.commit_row(self._row(number, RowState.FAILED, told))
         except CertiflexError as away:
             log.warning("session.not_noted", extra={"session": self.name, "why": str(away)})
+
+    def _end(self, number: str, why: str) -> None:
+        if not self.has_ended(number):
+            self._commit(self._row(number, RowState.OK, why), [])
 
     def _commit(self, row: SessionRow, documents: Sequence[CheckedDocument]) -> None:
         self.store.commit_row(row, documents)

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from central.scd.sessions import RowState, SessionRow
-from central.sessions.durable import STOPPED
+from central.sessions.durable import MISSED, STOPPED
 
 _ACQUIRED = ("DA-10a", "DA-3c", "RT-8a", "RT-3c")
 _OFFERED = ("DA-6b", "RT-9a")
 _ASSESSED = ("DA-14a", "RT-12a")
 _APPROVED = ("DA-16a", "RT-13a-approved")
+_TOLD = ("DA-17a", "RT-14a")
 _PUBLISHED = ("DA-18a", "RT-15a")
 _TSO_ASKS = ("DA-2c", "RT-2c", "DA-3c", "RT-3c")
 
@@ -20,6 +21,7 @@ class SessionState(StrEnum):
     OPEN = "open"
     FAILED = "failed"
     STOPPED = "stopped"
+    MISSED = "missed"
     NOTHING_ASKED = "nothing_asked"
     NO_OFFERS = "no_offers"
     NOTHING_TAKEN = "nothing_taken"
@@ -31,6 +33,7 @@ MEANING = {
     SessionState.OPEN: "under way, or interrupted: run it again and it goes on",
     SessionState.FAILED: "a row failed; put right what it says and run it again",
     SessionState.STOPPED: "an operator has stopped it",
+    SessionState.MISSED: "its hours began before it was published: nothing of it holds",
     SessionState.NOTHING_ASKED: "neither DSO nor TSO asked for anything; published so",
     SessionState.NO_OFFERS: "nobody offered; every request is published as unmet",
     SessionState.NOTHING_TAKEN: "no offer helps at a price that is paid; published as unmet",
@@ -44,11 +47,18 @@ def state_of(rows: Sequence[SessionRow]) -> SessionState:
     last = {row.row: row.state for row in rows}
     if STOPPED in last:
         return SessionState.STOPPED
+    if MISSED in last:
+        return SessionState.MISSED
     if rows and rows[-1].state is RowState.FAILED:
         return SessionState.FAILED
     if not any(number in last for number in _PUBLISHED):
         return SessionState.OPEN
     return _published(last)
+
+
+def has_told(rows: Sequence[SessionRow]) -> bool:
+    """Tell whether a session has published its outcome: what is left of it must follow."""
+    return any(row.row in _TOLD and row.has_ended for row in rows)
 
 
 def is_tso_silent(rows: Sequence[SessionRow]) -> bool:

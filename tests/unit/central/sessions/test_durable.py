@@ -11,7 +11,14 @@ from central.documents.request import FlexRequest
 from central.errors import StoreAway
 from central.scd.documents import DocumentQuery
 from central.scd.sessions import RowState
-from central.sessions.durable import DurableSession, Ended, SessionStopped
+from central.sessions.durable import (
+    MISSED,
+    TOO_LATE,
+    DurableSession,
+    Ended,
+    SessionMissed,
+    SessionStopped,
+)
 from ledger.errors import InvariantBroken, Rejected
 from ledger.signing import SigningKey
 from tests.documents import DSO, OFFER, REQUEST
@@ -145,3 +152,55 @@ def test_a_document_that_is_lost_is_told_not_made_again() -> None:
     bench.documents.restore([])
     with pytest.raises(InvariantBroken, match="which is not there"):
         bench.play(bench.started())
+
+
+# ── a session whose time is over ────────────────────────────────────────────────────────────
+
+
+def timed(bench: Bench, until_ms: int) -> DurableSession:
+    return replace(bench.started(), until_ms=until_ms)
+
+
+def test_no_row_begins_when_the_time_is_over() -> None:
+    bench = Bench()
+    session = timed(bench, bench.clock.at_ms + 1)
+    session.note("DA-1a", "in time")
+    bench.clock.at_ms += 1
+    with pytest.raises(SessionMissed, match="as far as row DA-9a"):
+        bench.play(session)
+    assert bench.worked == []
+    assert [row.row for row in bench.sessions.rows("day-ahead x")] == ["DA-1a", MISSED]
+
+
+def test_a_row_that_is_under_way_when_the_time_is_over_files_nothing() -> None:
+    bench = Bench()
+    session = timed(bench, bench.clock.at_ms + 10)
+
+    def slow() -> Ended:
+        bench.clock.at_ms += 10
+        return Ended([bench.made(REQUEST, session, "DA-9a")])
+
+    with pytest.raises(SessionMissed, match=TOO_LATE):
+        session.row("DA-9a", slow)
+    (row,) = bench.sessions.rows("day-ahead x")
+    assert (row.row, row.documents) == (MISSED, ())
+    assert bench.documents.documents(DocumentQuery()) == []
+
+
+def test_a_session_that_was_missed_is_so_for_every_process() -> None:
+    bench = Bench()
+    going_on = bench.started()
+    bench.started().miss("the others were faster")
+    with pytest.raises(SessionMissed, match="missed: the others were faster"):
+        bench.play(going_on)
+    bench.started().miss("again is no fault")
+    assert len(bench.sessions.rows("day-ahead x")) == 1
+
+
+def test_what_must_follow_follows_when_the_time_is_put_off() -> None:
+    bench = Bench()
+    session = timed(bench, bench.clock.at_ms + 1)
+    session.note("DA-1a", "in time")
+    bench.clock.at_ms += 1
+    session.until_ms += 1
+    assert len(bench.play(session)) == 3

@@ -3,10 +3,11 @@
 import pytest
 
 from central.scd.sessions import RowState, SessionRow
-from central.sessions.durable import STOPPED
+from central.sessions.durable import MISSED, STOPPED
 from central.sessions.states import (
     MEANING,
     SessionState,
+    has_told,
     in_round,
     is_tso_silent,
     round_free,
@@ -20,7 +21,7 @@ def rows(**ended: RowState) -> list[SessionRow]:
     names = {"tso": "DA-2c", "dso_asked": "DA-10a", "tso_asked": "DA-3c", "offered": "DA-6b",
              "assessed": "DA-14a", "approved": "DA-16a", "again": "DA-16a (2)",
              "told": "DA-17a", "published": "DA-18a", "forecast": "DA-3a",
-             "stopped": STOPPED}  # fmt: skip
+             "stopped": STOPPED, "missed": MISSED}  # fmt: skip
     return [
         SessionRow(session="s", row=names[name], state=state, told="", ended_ms=0)
         for name, state in ended.items()
@@ -35,6 +36,8 @@ def rows(**ended: RowState) -> list[SessionRow]:
         (rows(forecast=FAILED), SessionState.FAILED),
         (rows(dso_asked=OK, offered=OK, approved=OK, told=OK), SessionState.OPEN),
         (rows(forecast=OK, stopped=OK), SessionState.STOPPED),
+        (rows(forecast=FAILED, missed=OK), SessionState.MISSED),
+        (rows(missed=OK), SessionState.MISSED),
         (
             rows(dso_asked=NOTHING, tso_asked=NOTHING, offered=OK, published=OK),
             SessionState.NOTHING_ASKED,
@@ -71,3 +74,9 @@ def test_a_silent_tso_is_seen() -> None:
 def test_rounds_have_names_of_their_own() -> None:
     assert [in_round("DA-11a", each) for each in (1, 2)] == ["DA-11a", "DA-11a (2)"]
     assert round_free("DA-11a (2)") == round_free("DA-11a") == "DA-11a"
+
+
+def test_an_outcome_that_is_told_binds() -> None:
+    assert has_told(rows(forecast=OK, told=OK))
+    assert not has_told(rows(forecast=OK, told=FAILED))
+    assert not has_told(rows(forecast=OK))
