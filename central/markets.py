@@ -41,7 +41,6 @@ from central.sessions.opening import (
 )
 from central.sessions.real_time import real_time
 from central.sessions.rolling import SETTLING_MS, Pace, Rolling, left_at_gate
-from central.sessions.scada import setting_of
 from central.sessions.states import MEANING, SessionState, is_tso_silent, state_of
 from central.sessions.verifying import verified
 from ledger.command import Exit, show, subcommand
@@ -118,11 +117,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _run_hours(floor: Floor, central: Central, now_ms: int) -> str:
     inquiry = central.services().inquiry
     metered = newest_readings(floor.desk.grid, central.evidence, inquiry, now_ms)
-    seen = field_measurements(central.documents, now_ms)
-    if floor.scada is None:
-        return real_time(floor, now_ms, seen, metered).name
-    setting = setting_of(floor.desk.grid, floor.scada.standing())
-    return real_time(floor, now_ms, seen, metered, setting=setting).name
+    return real_time(floor, now_ms, field_measurements(central.documents, now_ms), metered).name
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -173,8 +168,8 @@ class _Served:
         with _floor(self.arguments, is_ending=self.ending.is_set) as (floor, central):
             _run_hours(floor, central, now_ms)
 
-    def stop(self, session: str, why: str) -> None:
-        _session(self.central, session).stop(why)
+    def miss(self, session: str, why: str) -> None:
+        _session(self.central, session).miss(why)
 
 
 def _need_open(day: date, now_ms: int, closes_ms: int | None) -> None:
@@ -253,11 +248,14 @@ def _verify(arguments: argparse.Namespace) -> int:
             "session": export.session, "documents": len(export.documents),
             "rounds": found.rounds, "outcomes": found.outcomes,
             "difference": found.difference, "wanting": wanting,
+            "unpublished": list(found.unpublished),
         }, "market-verified")  # fmt: skip
     elif found.difference:
         print(f"DIFFERENT: {found.difference}")
     else:
         same = f"{found.rounds} rounds and {found.outcomes} outcomes recomputed, byte for byte"
+        if found.unpublished:
+            same += f"; nothing of {', '.join(found.unpublished)} was published by then"
         print(f"INDETERMINATE: {wanting}; {same}" if wanting else f"SAME: {same}")
     if found.difference:
         return Exit.FALSE

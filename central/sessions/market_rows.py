@@ -1,6 +1,6 @@
 """The rows that both markets share: what the DSO says, who is in the book, what is published."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -206,12 +206,15 @@ class MarketRows:
     ) -> TsoNeed:
         return need(transmission, profiles, self.interval)
 
-    def auction(self, offers: Sequence[FlexOffer], requests: Sequence[FlexRequest]) -> Auction:
-        """Return the clearing of what is in the book."""
+    def auction(
+        self, offers: Sequence[FlexOffer], requests: Sequence[FlexRequest],
+        called: Mapping[str, Collection[int]] | None = None,
+    ) -> Auction:  # fmt: skip
+        """Return the clearing of what is in the book; `called` as the book has it."""
         book = Book.of(
             self.name, self.horizon, self.interval, offers=offers,
             requests=requests, nodes=self.floor.nodes, zones=self.floor.zones,
-            tan_phi=tan_phi_of(self.floor.desk.grid), delivered=self._delivered(),
+            tan_phi=tan_phi_of(self.floor.desk.grid), delivered=self._delivered(), called=called,
         )  # fmt: skip
         portfolios = {seat.portfolio.aggregator: seat.portfolio for seat in self.floor.seats}
         return Auction(

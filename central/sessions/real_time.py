@@ -1,6 +1,7 @@
 """The real-time market of the next four hours, RT-1a to RT-15a: one call a row of the use case.
 
 ```
+ looked        the instant, how the network is run, what was sold before
  RT-1a …  7a   the DSO: forecast, state, grid, own means, need   I-19, I-10, I-11, I-12, I-06
  RT-8a, 3c     requests, and what is left of the day's offers
  RT-9a … 13a   rounds of clearing and validation                 I-08, I-12, I-07
@@ -8,11 +9,19 @@
 ```
 
 Nobody offers anew: what the day-ahead market did not take stands, less what a session of the same
-hours has taken since.
+hours has taken since. Who is slow publishes nothing: at the first instant of the hours the session
+is missed, unless its outcome has been told; then what is left of it follows.
+
+What the session looked at it notes before anything else, and keeps to it when it is gone on with
+after a kill: SCADA has moved by then what the session planned. Readings of light nodes are not
+noted: the estimate alone takes them, which is a row that files nothing. Nor is the history that
+the forecast is made from: what has come since is certified past, and a validation may know more
+than the requests did; nothing published is taken back for it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 
 from central.calendar import day_of
@@ -24,26 +33,27 @@ from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
 from central.documents.substation import SubstationProfile
 from central.dso.estimation.measuring import Metered
-from central.dso.expectation import Expectation
 from central.dso.forecast.result import Forecast
-from central.dso.grid.model import Phasors
 from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.telling.incoming import Heard, heard
 from central.market import gates
 from central.market.gates import Gates
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState
-from central.sessions.dso_validation import taken_offers
+from central.sessions.counted import CountedOn, counted_on, reach_of
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor
-from central.sessions.leftovers import Left, days_of, earlier_outcomes, left_for, sold_for_sure
+from central.sessions.leftovers import Left, days_of, earlier_outcomes, left_for
 from central.sessions.market_rows import MarketRows
-from central.sessions.shelf import every
+from central.sessions.scada import Standing, setting_of
+from central.sessions.shelf import LATEST_MS, every, sent_to
 from central.sessions.states import in_round
 from ledger.errors import InvariantBroken
-from ledger.facts.interval import QUARTER_MS
+from ledger.facts.interval import QUARTER_MS, Interval
 
+LOOKED = "looked"
+"""The row that notes when a session looked, how the network was run, and what had been sold."""
 LEFT = "left over"
 """The row that notes the outcomes of these hours so far, which say what is left of the offers."""
 
@@ -63,8 +73,6 @@ def real_time(
     now_ms: int,
     seen: Sequence[FieldMeasurements],
     metered: Mapping[str, Metered],
-    *,
-    setting: Setting = AS_BUILT,
 ) -> DurableSession:
     """Go through the real-time market of the next four hours, and return the session.
 
@@ -73,14 +81,15 @@ def real_time(
         now_ms: the instant [ms since 1970, UTC].
         seen: what field sensors sent lately (I-19).
         metered: the newest certified readings, by POD.
-        setting: taps and capacitors as they stand; switches are as breakers show them.
 
     Raises:
         SessionStopped: an operator stopped it.
+        SessionMissed: its hours have begun before its outcome was there.
         CertiflexError: a row failed; that is noted, and the session goes on there next time.
     """
-    made = _Hours(floor, gates_of(now_ms), now_ms, seen, metered, setting)
+    made = _Hours(floor, gates_of(now_ms), now_ms, seen, metered)
     row, take, seal = made.session.row, made.session.take, floor.seal
+    take(MarketOutcome, LOOKED, made.look_around)
     made.measured = take(FieldMeasurements, "RT-1a", made.acquire_data)
     row("RT-2a", made.state)
     row("RT-3a", made.alert)
@@ -98,7 +107,8 @@ def real_time(
     seal(SealReason.GATE_CLOSURE, made.name)
 
     earlier = take(MarketOutcome, LEFT, made.earlier)
-    auction = made.auction(made.left_over(earlier).offers, [*dso_requests, *tso_requests])
+    left = made.left_over(earlier)
+    auction = made.auction(left.offers, [*dso_requests, *tso_requests], left.called)
     for number in auction.rounds():
         row(in_round("RT-9a", number), auction.serve_dso)
         row(in_round("RT-10a", number), auction.serve_tso)
@@ -111,9 +121,29 @@ def real_time(
             break
 
     published = take(MarketOutcome, "RT-14a", partial(made.outcomes, auction, "RT-14a"))
+    made.be_bound()
     row("RT-15a", partial(made.plans, auction, published[0]))
     seal(SealReason.PUBLICATION, made.name)
     return made.session
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """When a session looked around, and where devices stood; None where there is no SCADA."""
+
+    at_ms: int
+    standing: Standing | None = None
+
+    def told(self) -> str:
+        """Return what the row says of it."""
+        standing = {} if self.standing is None else {"standing": asdict(self.standing)}
+        return json.dumps({"at_ms": self.at_ms, **standing}, sort_keys=True)
+
+    @classmethod
+    def read(cls, told: str) -> "Look":
+        """Return what a row says."""
+        said = json.loads(told)
+        return cls(said["at_ms"], Standing(**said["standing"]) if "standing" in said else None)
 
 
 @dataclass
@@ -123,43 +153,69 @@ class _Hours(MarketRows):
     now_ms: int
     measured: Sequence[FieldMeasurements]
     metered: Mapping[str, Metered]
-    setting: Setting
+    _read: dict[bytes, MarketOutcome] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Begin the session, or go on with it, as long as its hours have not begun."""
+        super().__post_init__()
+        self.session.until_ms = self.gates.closes_ms
+
+    def be_bound(self) -> None:
+        """Let the rest follow, whenever it does: the outcome is told."""
+        self.session.until_ms = LATEST_MS
+
+    @cached_property
+    def look(self) -> Look:
+        """Return what the session noted when it looked around."""
+        self.session.row(LOOKED, self.look_around)
+        return next(Look.read(row.told) for row in self.session.rows if row.row == LOOKED)
 
     @cached_property
     def seen(self) -> Heard:
-        """Return what field sensors show now."""
-        return heard(self.floor.desk.grid, self.measured, self.now_ms)
+        """Return what field sensors showed then."""
+        return heard(self.floor.desk.grid, self.measured, self.look.at_ms)
 
     @cached_property
     def work(self) -> DsoWork:
         """Return the DSO's part."""
         return DsoWork(
             self.floor.desk, self.name, Horizon.REAL_TIME, self._forecast,
-            setting=replace(self.setting, closed=self.seen.closed), bought=self._bought_va,
+            setting=self._setting, bought=lambda _: self.counted.changed_va(self.floor.desk.grid),
             progress=self.floor.progress,
         )  # fmt: skip
+
+    @property
+    def _setting(self) -> Setting:
+        standing = self.look.standing
+        run = AS_BUILT if standing is None else setting_of(self.floor.desk.grid, standing)
+        return replace(run, closed=self.seen.closed)
 
     def _forecast(self) -> Forecast:
         # At the instant at which a quarter-hour begins, its market has closed.
         return self.floor.desk.forecast_hours(
-            max(self.now_ms, self.interval.start_ms - QUARTER_MS + 1)
+            max(self.look.at_ms, self.interval.start_ms - QUARTER_MS + 1)
         )
 
-    def _bought_va(self, expectation: Expectation) -> Phasors:
-        """Return what sessions of these hours have bought for sure, at each node [VA].
+    @cached_property
+    def counted(self) -> CountedOn:
+        """Return what sessions before have sold, with what comes back of it."""
+        sold = self.session.take(MarketOutcome, LOOKED, self.look_around)
+        return counted_on(self.floor.desk.grid, self.floor.documents, sold, self.interval)
 
-        It is reserved (I-14) and will be delivered: nobody buys it again.
+    def _outcomes(self, span: Interval) -> list[MarketOutcome]:
+        dso = self.parties.dso
+        sent = sent_to(self.floor.documents, MarketOutcome, span, dso, self._read)
+        return earlier_outcomes(sent, self.name, span, dso)
+
+    def look_around(self) -> Ended:
+        """Note the instant, where devices stand, and what has been sold: the session keeps to it.
+
+        Raises:
+            Unavailable: SCADA does not say how the network is run.
         """
-        grid = self.floor.desk.grid
-        offers = every(self.floor.documents, FlexOffer, days_of(self.interval))
-        taken = taken_offers(
-            grid, expectation, sold_for_sure(self._outcomes(), self.interval), list(offers)
-        )
-        return taken.changed_va(grid, taken.power_w)
-
-    def _outcomes(self) -> list[MarketOutcome]:
-        known = every(self.floor.documents, MarketOutcome, self.interval)
-        return earlier_outcomes(known, self.name, self.interval, self.parties.dso)
+        scada = self.floor.scada
+        look = Look(self.now_ms, None if scada is None else scada.standing())
+        return Ended(taken=self._outcomes(reach_of(self.interval)), told=look.told())
 
     def acquire_data(self) -> Ended:
         """Forecast the next hours, and take what the field shows."""
@@ -170,13 +226,15 @@ class _Hours(MarketRows):
     def state(self) -> Ended:
         """Estimate the grid as it is, with liars named."""
         work = self.work
-        estimate = self.floor.desk.estimate(self.now_ms, work.setting, self.seen, self.metered)
+        at_ms, setting = self.look.at_ms, work.setting
+        estimate = self.floor.desk.estimate(at_ms, setting, self.seen, self.metered)
         liars = ", ".join(each.measurement.name for each in estimate.liars)
-        return Ended(told=f"not believed: {liars}" if liars else "")
+        told = f"; not believed: {liars}" if liars else ""
+        return Ended(told=f"{self.counted.statement()}{told}")
 
     def earlier(self) -> Ended:
-        """Take the outcomes of these hours so far."""
-        outcomes = self._outcomes()
+        """Take the outcomes of these days so far."""
+        outcomes = self._outcomes(days_of(self.interval))
         left = self.left_over(outcomes)
         told = f"{len(left.offers)} offers are left"
         if left.unpublished:

@@ -13,6 +13,7 @@ Kind = TypeVar("Kind", bound=Document)
 
 LATEST_MS = (1 << 63) - 1
 _PAGE = 1_000
+_HASHES_AT_ONCE = 500
 
 
 def newest(
@@ -59,10 +60,45 @@ def every(store: DocumentStore, kind: type[Kind], span: Interval) -> Iterator[Ki
             yield document
 
 
-def _pages(store: DocumentStore, kind: type[Kind], span: Interval) -> Iterator[StoredDocument]:
+def sent_to(
+    store: DocumentStore, kind: type[Kind], span: Interval, receiver: str,
+    known: dict[bytes, Kind],
+) -> list[Kind]:  # fmt: skip
+    """Return all revisions of a kind that speak of an interval and that a party was sent.
+
+    Args:
+        store: where they are kept.
+        kind: what they are.
+        span: shares an instant with their validity.
+        receiver: the party.
+        known: what was read before, by hash; what is read now is added.
+
+    Raises:
+        StoreAway: they cannot be read.
+    """
+    found = [
+        each.document_hash
+        for each in _pages(store, kind, span, bodies=False)
+        if each.receiver == receiver
+    ]
+    new = [each for each in found if each not in known]
+    for at in range(0, len(new), _HASHES_AT_ONCE):
+        wanted = tuple(new[at : at + _HASHES_AT_ONCE])
+        for stored in store.documents(DocumentQuery(hashes=wanted, limit=len(wanted))):
+            document, _ = opened(stored.signed)
+            if isinstance(document, kind):
+                known[stored.document_hash] = document
+    return [known[each] for each in found if each in known]
+
+
+def _pages(
+    store: DocumentStore, kind: type[Kind], span: Interval, *, bodies: bool = True
+) -> Iterator[StoredDocument]:
     since = 0
     while True:
-        page = store.documents(DocumentQuery(ii=(kind.ii,), span=span, since=since, limit=_PAGE))
+        page = store.documents(
+            DocumentQuery(ii=(kind.ii,), span=span, since=since, limit=_PAGE, bodies=bodies)
+        )
         yield from page
         if len(page) < _PAGE:
             return

@@ -12,7 +12,7 @@ registry and the rules can do it; nobody has to be trusted.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from central.calendar import day_of
@@ -44,7 +44,7 @@ from central.sessions.auction import part_of
 from central.sessions.delivered import shares_told
 from central.sessions.desk import Parties
 from central.sessions.exporting import Export
-from central.sessions.leftovers import Left, earlier_outcomes, left_for
+from central.sessions.leftovers import Left, days_of, earlier_outcomes, left_for
 from ledger.facts.interval import QUARTER_MS
 
 Kind = TypeVar("Kind", bound=Document)
@@ -73,13 +73,16 @@ class Recomputed:
         rounds: lists that were recomputed.
         outcomes: final outcomes that were.
         difference: the first, in words; empty if there is none.
-        wanting: what is not there and is needed, in words; empty if all is.
+        wanting: what is not there and is needed, in words, and what to do; empty if all is.
+        unpublished: sessions of the hours' days that had published nothing: nothing was left of
+            them, and the lists name nothing of them.
     """
 
     rounds: int
     outcomes: int
     difference: str = ""
     wanting: str = ""
+    unpublished: tuple[str, ...] = ()
 
 
 def verified(export: Export, grid: Grid, rules: Rules) -> Recomputed:
@@ -168,17 +171,18 @@ def recompute(
     if unnamed := _unnamed(session, before, lists[0]):
         return Recomputed(0, 0, difference=f"offer {unnamed} came in time, and no list names it")
     offers = [each for each in _of(FlexOffer, before, session) if reference(each) not in refused]
+    left = Left(tuple(offers), {}, (), ())
     if gates.horizon is Horizon.REAL_TIME:
         left = _left(gates, before, lists[0].receiver)
-        if left.wanting:
-            return Recomputed(0, 0, wanting=left.wanting)
-        offers = [*left.offers]
+        if wanting := _wanting(left, lists[0], refused):
+            return Recomputed(0, 0, wanting=wanting)
     book = Book.of(
-        session, gates.horizon, gates.interval, offers=offers,
+        session, gates.horizon, gates.interval, offers=left.offers, called=left.called,
         requests=_of(FlexRequest, before, session), nodes=registry.nodes, zones=registry.zones,
         tan_phi=registry.tan_phi, delivered=registry.delivered,
     )  # fmt: skip
-    return _recleared(book, rules, lists, documents, refused)
+    found = _recleared(book, rules, lists, documents, refused)
+    return replace(found, unpublished=left.unpublished)
 
 
 def _recleared(
@@ -238,9 +242,27 @@ def _lists(documents: Iterable[Document], session: str) -> list[MarketOutcome]:
 
 def _left(gates: Gates, before: Sequence[Document], receiver: str) -> Left:
     """Return what the days had left when the first list of a real-time session was made."""
-    outcomes = earlier_outcomes(before, gates.session, gates.interval, receiver)
+    outcomes = earlier_outcomes(before, gates.session, days_of(gates.interval), receiver)
     offers = (each for each in before if isinstance(each, FlexOffer))
     return left_for(gates.interval, outcomes, offers)
+
+
+def _wanting(left: Left, first: MarketOutcome, refused: Mapping[Reference, str]) -> str:
+    """Return what keeps the book of a real-time session from being made up again, and what to do.
+
+    All that is in the book stands in its list. So a list that names nothing but what published
+    days have left was made when the others had published nothing, and nothing is wanting.
+    """
+    if left.wanting:
+        return f"{left.wanting}: ask the operator for another export"
+    named = {each.offer for each in first.awards} | {each.offer for each in first.not_taken}
+    strange = sorted(named - refused.keys() - {reference(each) for each in left.offers})
+    if not strange or not left.unpublished:
+        return ""
+    return (
+        f"the outcome (I-08) of {left.unpublished[0]} is not there, and the list names what it "
+        f"left, offer {strange[0].mrid} first: ask the operator for an export with it"
+    )
 
 
 def _unnamed(session: str, before: Iterable[Document], first: MarketOutcome) -> str:

@@ -94,8 +94,7 @@ def test_what_is_wanting_is_told() -> None:
     assert lost.wanting == f"offer {mrid(0)}, revision 1, is not there"
     assert left_for(HOUR, [OF_THE_DAY], OFFERS).wanting == ""
     nothing = left_for(HOUR, [], OFFERS)
-    assert nothing.offers == ()
-    assert nothing.wanting == f"the outcome (I-08) of {DAY} is not there"
+    assert (nothing.offers, nothing.unpublished) == ((), (DAY,))
 
 
 def test_hours_over_midnight_want_both_days() -> None:
@@ -103,6 +102,49 @@ def test_hours_over_midnight_want_both_days() -> None:
     night = Interval(midnight_ms - QUARTER_MS, midnight_ms + QUARTER_MS)
     assert len(left_for(night, [], []).unpublished) == 2
     assert days_of(night).end_ms - days_of(night).start_ms == 2 * 86_400_000
+
+
+# ── what was called before ──────────────────────────────────────────────────────────────────
+
+
+def with_terms(**terms: object) -> list[FlexOffer]:
+    return [replace(each, **terms) for each in OFFERS]  # type: ignore[arg-type]
+
+
+def test_it_is_told_when_what_is_left_was_called_before_the_hours_too() -> None:
+    earlier = outcome("real-time 2026-05-28T20:15Z", {1: [0], 3: [2]}, {})
+    found = left_for(Interval(at(1), at(4)), [OF_THE_DAY, earlier], OFFERS)
+    assert found.called == {mrid(0): (at(0), at(1)), mrid(1): (at(0),)}
+
+
+def test_of_an_exclusive_group_only_the_one_that_was_sold_is_left() -> None:
+    grouped = with_terms(exclusive_group="G")
+    assert [each.mrid for each in left_for(HOUR, [OF_THE_DAY], grouped).offers] == [mrid(0)]
+    apart = [replace(each, sender=f"aggregator-{n}") for n, each in enumerate(grouped)]
+    assert len(left_for(HOUR, [OF_THE_DAY], apart).offers) == 2
+    unsold = outcome(DAY, {}, {0: "dear", 1: "dear"})
+    assert len(left_for(HOUR, [unsold], grouped).offers) == 2
+
+
+def test_all_of_a_group_is_gone_when_what_was_sold_of_it_is() -> None:
+    grouped = with_terms(exclusive_group="G")
+    whole = outcome(DAY, {0: [0, 1, 2, 3]}, {1: "dear"})
+    assert left_for(HOUR, [whole], grouped).offers == ()
+
+
+def test_what_goes_only_with_what_was_sold_goes_by_itself_now() -> None:
+    linked = [OFFERS[0], replace(OFFERS[1], linked_to=mrid(0))]
+    whole, none = outcome(DAY, {0: [0, 1, 2, 3]}, {1: "dear"}), outcome(DAY, {}, {0: "", 1: "dear"})
+    (free,) = left_for(HOUR, [whole], linked).offers
+    assert (free.mrid, free.linked_to) == (mrid(1), None)
+    assert [each.linked_to for each in left_for(HOUR, [none], linked).offers] == [mrid(0), None]
+
+
+def test_what_was_sold_against_its_own_times_is_not_called_again() -> None:
+    twice = outcome(DAY, {0: [0, 2]}, {1: "dear"})
+    assert [each.mrid for each in left_for(HOUR, [twice], with_terms(call_count=1)).offers] == [
+        mrid(1)
+    ]
 
 
 def test_what_is_sold_for_sure_is_told_of_these_hours_only() -> None:
@@ -120,6 +162,7 @@ def test_outcomes_of_others_and_of_these_hours_count_as_the_dso_has_them() -> No
         own, OF_THE_DAY, replace(OF_THE_DAY, receiver="tso"),
         outcome(DAY, {}, {}, Stage.PRELIMINARY),
         replace(OF_THE_DAY, validity=Interval(HOUR.end_ms, HOUR.end_ms + QUARTER_MS)),
+        outcome("real-time 2026-05-28T20:15Z", {}, {1: "dear"}),
     ]  # fmt: skip
     documents: list[MarketOutcome | FlexOffer] = [*others, *OFFERS]
     assert earlier_outcomes(documents, "own", HOUR, "dso") == [OF_THE_DAY]

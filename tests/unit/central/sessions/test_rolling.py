@@ -11,9 +11,9 @@ from central.calendar import day_start_ms, gate_ms
 from central.errors import StoreAway
 from central.scd.sessions import RowState, SessionRow
 from central.sessions.day_ahead import day_ahead
-from central.sessions.durable import STOPPED, DurableSession, Interrupted
+from central.sessions.durable import TOO_LATE, DurableSession, Interrupted
 from central.sessions.real_time import gates_of, real_time
-from central.sessions.rolling import SETTLING_MS, TOO_LATE, Pace, Rolling, left_at_gate
+from central.sessions.rolling import SETTLING_MS, Pace, Rolling, left_at_gate
 from central.sessions.states import SessionState, state_of
 from ledger.errors import Unavailable
 from ledger.facts.interval import QUARTER_MS
@@ -50,9 +50,12 @@ class Played:
         self.note(gates_of(now_ms).session)
         real_time(self.scene.floor(), now_ms, [], {})
 
-    def stop(self, session: str, why: str) -> None:
+    def miss(self, session: str, why: str) -> None:
+        self.looked_at(session).miss(why)
+
+    def looked_at(self, session: str) -> DurableSession:
         scene = self.scene
-        DurableSession(session, scene.sessions, scene.documents, {}, scene.clock).stop(why)
+        return DurableSession(session, scene.sessions, scene.documents, {}, scene.clock)
 
     def note(self, session: str) -> None:
         self.ran.append((session, self.scene.clock.at_ms))
@@ -166,7 +169,7 @@ def test_a_session_that_fails_ends_nothing_and_is_tried_again(
     assert after in played.states()
 
 
-def test_what_never_succeeds_is_stopped_when_its_hours_begin() -> None:
+def test_what_never_succeeds_is_missed_when_its_hours_begin() -> None:
     played = Briefly(Scene())
     failing = gates_of(GATE_MS + QUARTER_MS).session
 
@@ -181,19 +184,18 @@ def test_what_never_succeeds_is_stopped_when_its_hours_begin() -> None:
     played.spoilt = spoil
     rolled(played, GATE_MS + QUARTER_MS, GATE_MS + 3 * QUARTER_MS)
     assert len([name for name, _ in played.ran if name == failing]) == 15
-    assert played.states()[failing] is SessionState.STOPPED
+    assert played.states()[failing] is SessionState.MISSED
     assert played.rows(failing)[-1].told == TOO_LATE
 
 
-def test_after_a_restart_what_was_left_is_gone_on_with_and_what_is_late_is_stopped() -> None:
+def test_after_a_restart_what_was_left_is_gone_on_with_and_what_is_late_is_missed() -> None:
     played = Briefly(Scene())
     late, left = gates_of(GATE_MS - QUARTER_MS).session, gates_of(GATE_MS + 1).session
     for session in (late, left):
         played.end(session, "RT-1a")
     rolled(played, GATE_MS + 5 * MINUTE_MS, GATE_MS + 6 * MINUTE_MS)
-    assert played.rows(late)[-1].row == STOPPED
     assert (left, GATE_MS + 5 * MINUTE_MS) in played.ran
-    assert played.states()[late] is SessionState.STOPPED
+    assert played.states()[late] is SessionState.MISSED
 
 
 def test_a_day_whose_gate_closed_while_nobody_was_there_is_told(
@@ -225,13 +227,92 @@ def test_a_store_that_is_away_is_waited_for(caplog: pytest.LogCaptureFixture) ->
         rolled(played, GATE_MS + 1, GATE_MS + QUARTER_MS)
     assert [r.getMessage() for r in caplog.records].count("market.store_away") == 3
     assert played.ran == [(gates_of(GATE_MS).session, GATE_MS + 1 + 3 * MINUTE_MS)]
-    assert played.states()[late] is SessionState.STOPPED
+    assert played.states()[late] is SessionState.MISSED
+
+
+# ── who is slow ─────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Slow(Briefly):
+    """Sessions of hours that take their time, and are missed where there is too little of it."""
+
+    took_ms: int = 0
+
+    def real_time(self, now_ms: int) -> None:
+        self.note(gates_of(now_ms).session)
+        hours = gates_of(now_ms)
+        session = replace(self.looked_at(hours.session), until_ms=hours.closes_ms)
+        for row in ("RT-1a", "RT-7a", "RT-14a"):
+            self.scene.clock.at_ms += self.took_ms // 3
+            session.note(row, "")
+        session.until_ms += 86_400_000
+        session.note("RT-15a", "")
+
+
+def names(first_ms: int, count: int) -> list[str]:
+    return [gates_of(first_ms + each * QUARTER_MS).session for each in range(count)]
+
+
+def test_hours_that_the_last_session_was_too_slow_for_are_not_begun_for_an_hour(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    played = Slow(Scene(), took_ms=18 * MINUTE_MS)
+    start_ms = GATE_MS + QUARTER_MS
+    with caplog.at_level(logging.WARNING, logger="central"):
+        rolled(played, start_ms, start_ms + 7 * QUARTER_MS)
+    hours = names(start_ms, 7)
+    assert [name for name, _ in played.ran] == [hours[0], hours[6]]
+    assert {played.states()[each] for each in hours} == {SessionState.MISSED}
+    assert played.rows(hours[0])[-1].told == f"{TOO_LATE}: it had come as far as row RT-14a"
+    assert [row.row for row in played.rows(hours[0])] == ["RT-1a", "RT-7a", "missed"]
+    (row,) = played.rows(hours[1])
+    assert row.told == (
+        "not begun: 720 s before its hours, and the last session of hours took 1080 s"
+    )
+    told = [r for r in caplog.records if r.getMessage() == "market.session_missed"]
+    assert {r.__dict__["session"] for r in told} >= set(hours)
+
+
+def test_what_is_left_of_a_quarter_is_used_where_it_is_enough() -> None:
+    played = Slow(Scene(), took_ms=6 * MINUTE_MS)
+    start_ms = GATE_MS + QUARTER_MS + 10 * MINUTE_MS
+    rolled(played, start_ms, start_ms + 2 * QUARTER_MS)
+    first, second = names(start_ms, 2)
+    assert played.states()[first] is SessionState.MISSED, "nobody could know"
+    assert played.states()[second] is not SessionState.MISSED
+    assert len(played.rows(second)) == 4
+
+
+def test_hours_that_begin_while_another_session_is_under_way_are_missed_by_name() -> None:
+    played = Briefly(Scene())
+
+    def take_long(session: str) -> None:
+        if session == DAY_AHEAD and played.scene.clock.at_ms > GATE_MS:
+            played.scene.clock.at_ms += 35 * MINUTE_MS
+
+    played.spoilt = take_long
+    rolled(played, GATE_MS - MINUTE_MS, GATE_MS + 3 * QUARTER_MS)
+    missed = [name for name, state in played.states().items() if state is SessionState.MISSED]
+    assert missed == [gates_of(GATE_MS + QUARTER_MS).session]
+    assert DAY_AHEAD in played.rows(missed[0])[-1].told
+
+
+def test_what_has_told_its_outcome_is_ended_however_late_it_is() -> None:
+    played = Briefly(Scene())
+    told = gates_of(GATE_MS - QUARTER_MS).session
+    for row in ("RT-1a", "RT-14a"):
+        played.end(told, row)
+    rolled(played, GATE_MS + 5 * MINUTE_MS, GATE_MS + 6 * MINUTE_MS)
+    assert (told, GATE_MS + 5 * MINUTE_MS) in played.ran
+    assert [row.row for row in played.rows(told)] == ["RT-1a", "RT-14a", "RT-15a"]
+    assert played.states()[told] is not SessionState.MISSED
 
 
 def test_a_stopped_session_is_let_be() -> None:
     played = Played(village_scene())
     session = gates_of(GATE_MS).session
-    played.stop(session, "by hand")
+    played.looked_at(session).stop("by hand")
     rolled(played, GATE_MS, GATE_MS + 1)
     assert session not in [name for name, _ in played.ran]
 

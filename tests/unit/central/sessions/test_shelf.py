@@ -7,8 +7,8 @@ from central.documents.encoding import sign
 from central.documents.header import Document
 from central.documents.offer import FlexOffer
 from central.documents.order import FlexOrder
-from central.scd.documents import checked
-from central.sessions.shelf import newest
+from central.scd.documents import DocumentQuery, StoredDocument, checked
+from central.sessions.shelf import newest, sent_to
 from ledger.facts.interval import Interval
 from ledger.signing import SigningKey
 from tests.documents import DAY, EXAMPLES, OFFER, uuid
@@ -53,3 +53,23 @@ def test_more_than_a_page_is_read() -> None:
     found = newest(store, FlexOffer, DAY)
     assert len(found) == 1_003
     assert [each.mrid for each in found] == sorted(each.mrid for each in found)
+
+
+def test_what_a_party_was_sent_is_read_once_in_all_its_revisions() -> None:
+    store, known = FakeDocuments(), dict[bytes, FlexOffer]()
+    both = [OFFER, replace(OFFER, revision=2)]
+    filed(store, [*both, replace(OFFER, mrid=uuid(7), receiver="somebody")], 1)
+    assert sent_to(store, FlexOffer, DAY, OFFER.receiver, known) == both
+    assert list(known.values()) == both
+    filed(store, [replace(OFFER, mrid=uuid(1_000 + number)) for number in range(600)], 2)
+    read: list[int] = []
+    asked = store.documents
+
+    def counting(query: DocumentQuery, _: object = None) -> list[StoredDocument]:
+        found = asked(query)
+        read.append(len(found) if query.bodies else 0)
+        return found
+
+    store.documents = counting  # type: ignore[assignment,method-assign]
+    assert len(sent_to(store, FlexOffer, DAY, OFFER.receiver, known)) == 602
+    assert sum(read) == 600
