@@ -1,5 +1,7 @@
 """Documents as they lie in files: JSON, one of them or a list."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,12 +37,14 @@ def many(file: Path, kind: type[Kind]) -> list[Kind]:
         Unavailable: it cannot be read.
     """
     try:
-        given = parsed(file.read_bytes())
+        with _placed(str(file)):
+            given = parsed(file.read_bytes())
     except OSError as error:
         raise Unavailable(error.strerror or "cannot be read", where=str(file)) from error
     made: list[Kind] = []
     for number, value in enumerate(given if isinstance(given, list) else [given]):
-        document = from_json(value)
+        with _placed(f"{file}, document {number + 1}"):
+            document = from_json(value)
         if not isinstance(document, kind):
             raise Rejected(
                 f"document {number + 1} is {document.ii}, expected {kind.ii}",
@@ -49,3 +53,14 @@ def many(file: Path, kind: type[Kind]) -> list[Kind]:
             )
         made.append(document)
     return made
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Let a fault that is told by its path say where that path begins."""
+    try:
+        yield
+    except Rejected as error:
+        raise Rejected(
+            error.what, where=f"{where}, {error.where}", remedy=error.remedy, reason=error.reason
+        ) from error

@@ -36,5 +36,9 @@ def test_another_kind_and_another_number_are_told(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         many(tmp_path / "nothing.json", FlexOffer)
-    with pytest.raises(Rejected):
-        many(written(tmp_path, {"ii": "I-99"}), FlexOffer)
+    file = written(tmp_path, [to_json(OFFER), {"ii": "I-99"}])
+    with pytest.raises(Rejected, match=r"documents\.json, document 2, \$\.schema: expected the"):
+        many(file, FlexOffer)
+    file.write_text("[")
+    with pytest.raises(Rejected, match=r"documents\.json, \$: no JSON"):
+        many(file, FlexOffer)
