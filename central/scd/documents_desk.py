@@ -164,6 +164,21 @@ def _need_imported(content: Document) -> None:
                 )
 
 
+def warn_of_congestion(document: CheckedDocument, content: Document) -> None:
+    """Tell in the log that the grid will be under strain, if that is what a stored document says.
+
+    To be called once it is stored: by whoever stores it, the API or a session.
+    """
+    if isinstance(content, CongestionAlert) and content.violations:
+        alert = {
+            "primary_substation": content.primary_substation,
+            "horizon": content.horizon.value,
+            "elements": len({each.position for each in content.violations}),
+            "violations": len(content.violations),
+        }
+        log.warning("central.congestion", extra=_about(document) | alert)
+
+
 def _about(document: CheckedDocument) -> dict[str, object]:
     return {
         "ii": document.ii, "mrid": document.mrid, "revision": document.revision,
@@ -175,13 +190,6 @@ def _note(document: CheckedDocument, content: Document, outcome: Outcome) -> Non
     about = _about(document)
     if outcome is Outcome.STORED:
         log.info("central.document_stored", extra=about)
-        if isinstance(content, CongestionAlert) and content.violations:
-            alert = {
-                "primary_substation": content.primary_substation,
-                "horizon": content.horizon.value,
-                "elements": len({each.position for each in content.violations}),
-                "violations": len(content.violations),
-            }
-            log.warning("central.congestion", extra=about | alert)
+        warn_of_congestion(document, content)
     elif outcome is Outcome.CONFLICT:
         log.warning("central.document_conflict", extra=about)

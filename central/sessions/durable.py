@@ -18,6 +18,7 @@ from typing import TypeVar
 from central.documents.encoding import document_hash, encode, opened, sign
 from central.documents.header import Document, Envelope
 from central.scd.documents import CheckedDocument, DocumentQuery, checked
+from central.scd.documents_desk import warn_of_congestion
 from central.scd.ports import DocumentStore, SessionStore
 from central.scd.sessions import RowState, SessionRow
 from ledger.errors import CertiflexError, InvariantBroken, Rejected
@@ -210,6 +211,8 @@ class DurableSession:
         row = self._row(number, ended.state, ended.told, hashes)
         self._need_time(row.ended_ms, number)
         self._commit(row, filed)
+        for document, content in zip(filed, ended.made, strict=True):
+            warn_of_congestion(document, content)
         return (*ended.made, *ended.taken)
 
     def _signed(self, document: Document) -> CheckedDocument:

@@ -21,7 +21,7 @@ from central.sessions.durable import (
 )
 from ledger.errors import InvariantBroken, Rejected
 from ledger.signing import SigningKey
-from tests.documents import DSO, OFFER, REQUEST
+from tests.documents import ALERT, DSO, OFFER, REQUEST
 from tests.fakes.scd_documents import FakeDocuments
 from tests.fakes.scd_evidence import Failure
 from tests.fakes.scd_sessions import FakeSessions
@@ -67,6 +67,19 @@ def test_every_row_is_gone_through_and_noted() -> None:
     assert [row.row for row in bench.sessions.rows("day-ahead x")] == ["DA-9a", "DA-5b", "DA-6b"]
     assert [row.told for row in session.rows] == ["", "", "one offer"]
     assert len(bench.documents.documents(DocumentQuery())) == len(asked) + len(offered)
+
+
+def test_an_alert_that_is_filed_is_in_the_log_and_one_read_back_is_not_told_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+    for _ in range(2):
+        session = bench.started()
+        envelope = session.envelopes("DA-5a", DSO)("dso-operator")
+        alert = replace(ALERT, **envelope.header(ALERT.validity))
+        session.row("DA-5a", lambda alert=alert: Ended([alert]))  # type: ignore[misc]
+    (told,) = (vars(each) for each in caplog.records if each.msg == "central.congestion")
+    assert (told["mrid"], told["violations"]) == (alert.mrid, len(ALERT.violations))
 
 
 @pytest.mark.parametrize(
