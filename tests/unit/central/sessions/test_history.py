@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from central.dso.forecast.history import Floats, Origin, Origins
 from central.dso.grid.model import Connection, Grid
@@ -37,6 +38,32 @@ def test_evidence_stands_where_both_are_and_each_quarter_says_its_origin(tmp_pat
         without = gather_history(grid, world.central.evidence, world.services.inquiry, None, SPAN)
     assert (without.origin[1] == Origin.MISSING).all()
     assert np.array_equal(without.origin[0, 1:], history.origin[0, 1:])
+
+
+def test_what_was_imported_in_another_unit_is_missing_and_its_pod_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    grid = grid_of("IT002E00008888", "IT002E00009999")
+    brought = tmp_path / "old.csv"
+    brought.write_text(
+        "pod,start,import_wh,export_wh\n"
+        f"{grid.pods[0]},{told(SPAN.start_ms)},0,7500\n"
+        f"{grid.pods[1]},{told(SPAN.start_ms)},250,0\n"
+        f"{grid.pods[1]},{told(FIRST_MS)},250000,0\n",
+        encoding="utf-8",
+    )
+    keep_import(brought, tmp_path / "imports")
+    with lived_in(tmp_path, node_count=1, minutes=1) as world:
+        history = gather_history(
+            grid, world.central.evidence, world.services.inquiry, tmp_path / "imports", SPAN
+        )
+    assert history.power_w[:, :2].tolist() == [[-30_000.0, 0.0], [1_000.0, 0.0]]
+    assert history.origin[:, :2].tolist() == [
+        [Origin.IMPORTED, Origin.MISSING], [Origin.IMPORTED, Origin.MISSING],
+    ]  # fmt: skip
+    (warned,) = (vars(each) for each in caplog.records if "implausible" in each.msg)
+    assert (warned["msg"], warned["quarters"]) == ("session.history_implausible", 1)
+    assert warned["first_pods"] == [grid.pods[1]]
 
 
 def check(world: World, origin: Origins, power_w: Floats) -> None:
