@@ -191,8 +191,11 @@ def tell_need(desk: Desk, need: Need) -> None:
         print("no flexibility is needed")
     for left in need.residual[:_MOST_ROWS]:
         print(
-            f"{left.name(desk.grid)} stays beyond its limit by {left.excess:.3g} in "
-            f"{expectation.told(left.situation)}: all that could be moved does not suffice"
+            f"{left.name(desk.grid)} stays beyond its limit by {left.excess:.3g} "
+            f"{'pu' if left.bound.is_voltage else '%'} at "
+            f"{_clock(expectation.interval_of(expectation.quarter_of(left.situation)).start_ms)} "
+            f"under {expectation.scenario_of(left.situation)}: all that could be moved does not "
+            "suffice"
         )
 
 
