@@ -1,5 +1,6 @@
 """The tables of the documents name what the code has: no field more, none less."""
 
+import csv
 import dataclasses
 import re
 from enum import Enum
@@ -153,6 +154,48 @@ def test_every_information_object_has_its_row() -> None:
         named = re.findall(r"[A-Z]+ /v1[^`;,]*", row[4])
         assert named or "not served yet" in row[4]
         assert set(named) <= served, row
+
+
+ROLES = {
+    "Aggregator Platform": "aggregator", "Blockchain Access Layer": "", "DER Owner": "DER owner",
+    "DSO Technical Platform": "DSO", "DSO's operator": "DSO", "DSO's platform": "DSO",
+    "LV3G": "LV3G breakers", "Light Node": "light node", "Market Platform": "market",
+    "SCD": "Shared Customer Database", "TSO Simulator": "TSO", "BMS": "EMS", "HMS": "EMS",
+    "Smart Appliance": "appliance", "EV": "appliance", "Storage": "appliance",
+}  # fmt: skip
+"""Who is who on the page and in the use case's tables; the access layer passes on."""
+
+
+def parties(cell: str, separator: str) -> set[str]:
+    """Return who is named in a cell, by one name each."""
+    return {ROLES.get(one, one) for one in cell.split(separator)} - {""}
+
+
+def told_ends() -> dict[str, tuple[set[str], set[str]]]:
+    """Return who makes each information object and who gets it, by the use case's step tables.
+
+    Two numbers in a row are those of its producers in turn: sensors tell I-19, the database I-01.
+    The database hands on what others have made; of its own it has I-01 alone.
+    """
+    ends: dict[str, tuple[set[str], set[str]]] = {}
+    with (ROOT / "tests" / "vectors" / "use-case-rows.csv").open(encoding="utf-8") as file:
+        steps = list(csv.DictReader(file))
+    for step in steps:
+        for number in {"DA-1b": "I-13"}.get(step["row"], step["information"]).split():
+            made, got = ends.setdefault(number, (set(), set()))
+            made |= parties(step["producer"], " / ")
+            got |= parties(step["receiver"], " / ")
+    store = {"Shared Customer Database"}
+    return {
+        number: (made & store if number == "I-01" else made - store, got)
+        for number, (made, got) in ends.items()
+    }
+
+
+def test_information_objects_go_from_whom_to_whom_the_use_case_says() -> None:
+    rows = sections(MESSAGES)["Information objects"]
+    page = {row[0]: (parties(row[2], ", "), parties(row[3], ", ")) for row in rows}
+    assert page == told_ends()
 
 
 def test_the_kernel_was_found() -> None:
