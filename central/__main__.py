@@ -5,21 +5,15 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from dataclasses import asdict
 
-from central import grids, marketlogs, markets, parties
-from central.api.app import application, description
-from central.api.instants import instant_ms, told_instant
-from central.api.problems import Problem
-from central.config import CentralConfig
+from central import marketlogs, parties
 from central.dsos.verbs import add_verbs as add_dso_verbs
-from central.scd.audit import Finding, audit
-from central.scd.rebuilding import rebuild, salvage
+from central.grids.verbs import add_verbs as add_grid_verbs
+from central.markets.verbs import add_verbs as add_market_verbs
 from central.scd.roles import ALWAYS, EVERY_POD, Grant, Role
-from central.service import Central, opened, run
 from ledger import command
 from ledger.command import Exit, parser, show, subcommand
-from ledger.configuration import Loaded, load, schema, shown
 from ledger.errors import Rejected
 from ledger.facts.interval import Interval
 from ledger.facts.pod import Pod
@@ -53,9 +47,9 @@ def main(argv: Sequence[str]) -> int:
     revoke = subcommand(tokens, "revoke", "close a token at once", _revoke)
     revoke.add_argument("token_id", metavar="ID")
 
-    grids.add_verbs(verbs)
+    add_grid_verbs(verbs)
     add_dso_verbs(verbs)
-    markets.add_verbs(verbs)
+    add_market_verbs(verbs)
     parties.add_verbs(verbs)
     marketlogs.add_verbs(verbs)
 
@@ -67,19 +61,28 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    with _opened(arguments) as central:
+    from central.config import configured
+    from central.service import opened
+    from central.serving import run
+
+    with opened(configured(arguments.config)) as central:
         if not arguments.dry_run:
             asyncio.run(run(central))
     return Exit.OK
 
 
 def _openapi(_: argparse.Namespace) -> int:
+    from central.api.app import application, description
+
     print(json.dumps(description(application(None)), indent=2, sort_keys=True))
     return Exit.OK
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    config = _loaded(arguments).value
+    from central.config import configured
+    from central.service import opened
+
+    config = configured(arguments.config)
     if not arguments.dry_run:
         with opened(config, create=True) as central:
             _say(arguments, "scd-init", evidence=str(central.database.path))
@@ -87,7 +90,11 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 def _audit(arguments: argparse.Namespace) -> int:
-    with _opened(arguments) as central:
+    from central.config import configured
+    from central.scd.audit import audit
+    from central.service import opened
+
+    with opened(configured(arguments.config)) as central:
         report = audit(
             central.database, central.evidence, central.config.store.series,
             origin=central.config.origin, log_key=central.config.verifying_key(),
@@ -96,7 +103,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     figures = {"rows": report.row_count, "readings": report.reading_count,
                "windows": report.window_count, "seconds": round(report.duration_s, 3)}  # fmt: skip
     if arguments.json:
-        found = [_finding(finding) for finding in report.findings]
+        found = [asdict(finding) for finding in report.findings]
         show({**figures, "finding_count": report.finding_count, "findings": found}, "scd-audit")
     else:
         for finding in report.findings:
@@ -105,18 +112,12 @@ def _audit(arguments: argparse.Namespace) -> int:
     return Exit.FALSE if report.findings else Exit.OK
 
 
-def _finding(finding: Finding) -> dict[str, object]:
-    return {
-        "table": finding.table,
-        "row": finding.row,
-        "column": finding.column,
-        "expected": finding.expected,
-        "found": finding.found,
-    }
-
-
 def _rebuild(arguments: argparse.Namespace) -> int:
-    config = _loaded(arguments).value
+    from central.config import configured
+    from central.scd.rebuilding import rebuild, salvage
+    from central.service import opened
+
+    config = configured(arguments.config)
     if arguments.salvage:
         salvaged = salvage(config.store.evidence)
         _say(arguments, "scd-salvage", file=str(salvaged.file), kept=salvaged.kept_count,
@@ -130,9 +131,12 @@ def _rebuild(arguments: argparse.Namespace) -> int:
 
 
 def _issue(arguments: argparse.Namespace) -> int:
+    from central.config import configured
+    from central.service import opened
+
     grants = [_grant(text) for text in arguments.pod]
     expires_ms = _instant(arguments.expires, "--expires") if arguments.expires else None
-    with _opened(arguments) as central:
+    with opened(configured(arguments.config)) as central:
         token = central.tokens.issue(
             Role(arguments.role), grants, label=arguments.label,
             created_ms=central.clock.now_ms(), expires_ms=expires_ms, party=arguments.party,
@@ -145,7 +149,11 @@ def _issue(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    with _opened(arguments) as central:
+    from central.api.instants import told_instant
+    from central.config import configured
+    from central.service import opened
+
+    with opened(configured(arguments.config)) as central:
         tokens = central.tokens.tokens()
         now_ms = central.clock.now_ms()
     rows = [
@@ -164,13 +172,19 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _revoke(arguments: argparse.Namespace) -> int:
-    with _opened(arguments) as central:
+    from central.config import configured
+    from central.service import opened
+
+    with opened(configured(arguments.config)) as central:
         central.tokens.revoke(arguments.token_id, central.clock.now_ms())
     return Exit.OK
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    settings = shown(_loaded(arguments))
+    from central.config import CentralConfig
+    from ledger.configuration import load, shown
+
+    settings = shown(load(CentralConfig, arguments.config, program="central"))
     if arguments.json:
         show({key: {"value": value, "origin": origin} for key, value, origin in settings}, "config")
     for key, value, origin in [] if arguments.json else settings:
@@ -179,16 +193,11 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _schema(_: argparse.Namespace) -> int:
+    from central.config import CentralConfig
+    from ledger.configuration import schema
+
     print(json.dumps(schema(CentralConfig), indent=2))
     return Exit.OK
-
-
-def _loaded(arguments: argparse.Namespace) -> Loaded[CentralConfig]:
-    return load(CentralConfig, arguments.config, program="central")
-
-
-def _opened(arguments: argparse.Namespace) -> AbstractContextManager[Central]:
-    return opened(_loaded(arguments).value)
 
 
 def _grant(text: str) -> Grant:
@@ -208,6 +217,9 @@ def _grant(text: str) -> Grant:
 
 
 def _instant(text: str, name: str) -> int:
+    from central.api.instants import instant_ms
+    from central.api.problems import Problem
+
     try:
         return instant_ms(text, name)
     except Problem as problem:

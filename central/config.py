@@ -5,6 +5,7 @@ from pathlib import Path
 
 from central.scd.quarters import Tolerance
 from ledger.chain.settings import ChainConfig
+from ledger.configuration import load
 from ledger.errors import Rejected
 from ledger.facts.clock import ClockSettings
 from ledger.signing import SigningKey, VerifyingKey
@@ -267,6 +268,15 @@ class CentralConfig:
                 reason="no_market_log",
             )
         return self.market_log
+
+
+def configured(file: Path | None) -> CentralConfig:
+    """Return the settings that a file, the environment and the defaults make together.
+
+    Raises:
+        Misconfigured: it cannot be read, or something in it is wrong.
+    """
+    return load(CentralConfig, file, program="central").value
 
 
 def _need_whole(chain: ChainConfig | None, market_log: MarketLogConfig | None) -> None:

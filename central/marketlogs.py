@@ -3,12 +3,7 @@
 import argparse
 from pathlib import Path
 
-from central.config import CentralConfig
-from central.service import opened
-from ledger.checkpoint import checkpoint_key
 from ledger.command import Exit, show, subcommand
-from ledger.configuration import load
-from ledger.signing import SigningKey
 
 
 def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,6 +20,9 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def _key(arguments: argparse.Namespace) -> int:
     """Show the lines that the configuration and a verifier's trust file must have."""
+    from ledger.checkpoint import checkpoint_key
+    from ledger.signing import SigningKey
+
     file: Path = arguments.file
     if arguments.dry_run and not file.exists():
         return Exit.OK
@@ -41,7 +39,10 @@ def _key(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    with opened(load(CentralConfig, arguments.config, program="central").value) as central:
+    from central.config import configured
+    from central.service import opened
+
+    with opened(configured(arguments.config)) as central:
         seal, anchored = central.market_log().latest(), central.anchors.anchored()
     size = anchored.size if anchored else 0
     if arguments.json:
@@ -58,8 +59,10 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _anchor(arguments: argparse.Namespace) -> int:
-    loaded = load(CentralConfig, arguments.config, program="central").value
-    with opened(loaded) as central, central.anchorer() as anchorer:
+    from central.config import configured
+    from central.service import opened
+
+    with opened(configured(arguments.config)) as central, central.anchorer() as anchorer:
         if not arguments.dry_run:
             anchorer.settle(give_up_s=arguments.wait)
         anchored = central.anchors.anchored()

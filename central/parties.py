@@ -5,18 +5,14 @@ import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from central.config import CentralConfig
-from central.documents.encoding import sign, to_json
-from central.documents.files import many
-from central.documents.header import Document
-from central.scd.documents import checked
-from central.scd.stored import Outcome
-from central.service import opened
 from ledger.command import Exit, show, subcommand
-from ledger.configuration import load
 from ledger.errors import Rejected
-from ledger.signing import SigningKey
+
+if TYPE_CHECKING:
+    from central.documents.header import Document
+    from ledger.signing import SigningKey
 
 
 def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,6 +35,8 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def _key(arguments: argparse.Namespace) -> int:
     """Show the lines that the configuration must have for a party to be played here."""
+    from ledger.signing import SigningKey
+
     file: Path = arguments.file
     if arguments.dry_run and not file.exists():
         return Exit.OK
@@ -54,6 +52,11 @@ def _key(arguments: argparse.Namespace) -> int:
 
 def _sign(arguments: argparse.Namespace) -> int:
     """Print bodies for `POST /v1/documents`; nothing of the operator's is needed for it."""
+    from central.documents.encoding import sign, to_json
+    from central.documents.files import many
+    from central.documents.header import Document
+    from ledger.signing import SigningKey
+
     key = SigningKey.load(arguments.key)
     documents = [each for file in arguments.files for each in many(file, Document)]
     for each in [] if arguments.dry_run else documents:
@@ -64,7 +67,15 @@ def _sign(arguments: argparse.Namespace) -> int:
 
 def _file(arguments: argparse.Namespace) -> int:
     """Sign and keep what others would hand in by the API; all of it, or nothing."""
-    config = load(CentralConfig, arguments.config, program="central").value
+    from central.config import configured
+    from central.documents.encoding import sign
+    from central.documents.files import many
+    from central.documents.header import Document
+    from central.scd.documents import checked
+    from central.scd.stored import Outcome
+    from central.service import opened
+
+    config = configured(arguments.config)
     keys = config.played_keys()
     documents = [each for file in arguments.files for each in many(file, Document)]
     signed = [checked(sign(each, _key_of(each, keys)))[0] for each in documents]
@@ -81,7 +92,7 @@ def _file(arguments: argparse.Namespace) -> int:
     return Exit.OK if fine else Exit.FALSE
 
 
-def _key_of(document: Document, keys: Mapping[str, SigningKey]) -> SigningKey:
+def _key_of(document: "Document", keys: Mapping[str, "SigningKey"]) -> "SigningKey":
     if document.sender not in keys:
         raise Rejected(
             f"{document.sender} is not played here",

@@ -23,6 +23,7 @@ from central.config import (
 from central.scd.audit import Report, audit
 from central.scd.roles import EVERY_POD, Grant, Role
 from central.service import Central, opened
+from central.serving import services_of
 from ledger.facts.interval import Interval
 from ledger.facts.record import GapCause
 from ledger.proving import LedgerTrust, Trust
@@ -62,7 +63,7 @@ class World:
 
     @cached_property
     def services(self) -> Services:
-        return self.central.services()
+        return services_of(self.central)
 
     @property
     def trust(self) -> Trust:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from central.calendar import day_of
-from central.config import CentralConfig, DsoConfig
+from central.config import DsoConfig, configured
 from central.documents.configuration import GridConfiguration
 from central.documents.files import many
 from central.documents.header import Horizon
@@ -31,7 +31,6 @@ from central.sessions.metering import newest_readings
 from central.sessions.opening import opened_desk, scada_of
 from central.sessions.scada import hand_over, setting_of
 from central.sessions.steps import Outcome
-from ledger.configuration import load
 from ledger.errors import Rejected
 
 _MS_PER_DAY = 86_400_000
@@ -40,12 +39,9 @@ _MS_PER_DAY = 86_400_000
 @contextmanager
 def at_desk(arguments: argparse.Namespace) -> Iterator[tuple[Desk, Central]]:
     """Yield the desk of a configuration, and the database that it is fed from."""
-    config = load(CentralConfig, arguments.config, program="central").value
+    config = configured(arguments.config)
     with opened(config) as central:
-        services = central.services()
-        yield (
-            opened_desk(config.dso, central.evidence, services.inquiry, central.clock), central,
-        )  # fmt: skip
+        yield opened_desk(config.dso, central.evidence, central.inquiry(), central.clock), central
 
 
 def day_asked(arguments: argparse.Namespace, central: Central) -> date:
@@ -63,7 +59,7 @@ def outcome_of(arguments: argparse.Namespace) -> tuple[Outcome, Desk]:
         Unavailable: SCADA, or a folder to write to, is away.
         Refused: SCADA will not do it.
     """
-    config = load(CentralConfig, arguments.config, program="central").value.dso
+    config = configured(arguments.config).dso
     sending = getattr(arguments, "send", False) and not arguments.dry_run
     carry_out = _carrying_out(arguments.to, config) if sending else lambda _: None
     progress = progress_of(arguments)
@@ -73,7 +69,7 @@ def outcome_of(arguments: argparse.Namespace) -> tuple[Outcome, Desk]:
             return dso_day_ahead(desk, day, progress=progress, carry_out=carry_out), desk
         now_ms = central.clock.now_ms()
         field, setting = _field(arguments, central, now_ms), _standing(config, desk.grid)
-        metered = newest_readings(desk.grid, central.evidence, central.services().inquiry, now_ms)
+        metered = newest_readings(desk.grid, central.evidence, central.inquiry(), now_ms)
         return dso_real_time(
             desk, now_ms, field, metered, setting=setting, progress=progress, carry_out=carry_out
         ), desk
@@ -110,7 +106,7 @@ def located(arguments: argparse.Namespace) -> Located:
         work, seen = work_of(arguments, desk, central)
         if seen is None:
             return Located(desk, work, ("DA-3a", "DA-4a", "DA-5a"))
-        inquiry, now_ms = central.services().inquiry, central.clock.now_ms()
+        inquiry, now_ms = central.inquiry(), central.clock.now_ms()
         metered = newest_readings(desk.grid, central.evidence, inquiry, now_ms)
         estimate = desk.estimate(now_ms, work.setting, seen, metered)
         rows = ("RT-1a", "RT-2a", "RT-3a")

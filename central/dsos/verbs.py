@@ -4,41 +4,7 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from central.config import CentralConfig
-from central.documents.baseline import Baseline
-from central.documents.configuration import GridConfiguration
-from central.documents.files import many, one
-from central.documents.offer import FlexOffer
-from central.documents.order import FlexOrder
-from central.documents.outcome import MarketOutcome
-from central.dso.drawing.charts import phase_voltages
-from central.dso.telling.set_points import Silence
-from central.dsos.desks import at_desk, day_asked, located, outcome_of, work_of
-from central.dsos.files import draw, tell
-from central.dsos.pictures import own_means, who_can_help
-from central.dsos.screen import (
-    forecast_figures,
-    progress_of,
-    seen_figures,
-    tell_congestions,
-    tell_cut_off,
-    tell_dispatched,
-    tell_forecast,
-    tell_need,
-    tell_newton,
-    tell_plan,
-    tell_seen,
-    tell_unbalances,
-    tell_validated,
-    unbalance_figures,
-)
-from central.sessions.dso_dispatch import Called, dso_dispatch, held_set_points
-from central.sessions.dso_validation import dso_validation
-from central.sessions.imports import keep_import
-from central.sessions.opening import scada_of
-from central.sessions.scada import hand_over
 from ledger.command import Exit, show, subcommand
-from ledger.configuration import load
 from ledger.errors import Rejected
 
 
@@ -102,6 +68,9 @@ def _of_time(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _forecast(arguments: argparse.Namespace) -> int:
+    from central.dsos.desks import at_desk, day_asked
+    from central.dsos.screen import forecast_figures, tell_forecast
+
     with at_desk(arguments) as (desk, central):
         forecast = (
             desk.forecast_hours(central.clock.now_ms())
@@ -116,6 +85,16 @@ def _forecast(arguments: argparse.Namespace) -> int:
 
 
 def _assess(arguments: argparse.Namespace) -> int:
+    from central.dsos.desks import located
+    from central.dsos.files import tell
+    from central.dsos.screen import (
+        seen_figures,
+        tell_congestions,
+        tell_cut_off,
+        tell_newton,
+        tell_seen,
+    )
+
     if arguments.phases:
         return _assess_phases(arguments)
     at = located(arguments)
@@ -130,6 +109,16 @@ def _assess(arguments: argparse.Namespace) -> int:
 
 
 def _assess_phases(arguments: argparse.Namespace) -> int:
+    from central.dso.drawing.charts import phase_voltages
+    from central.dsos.desks import located
+    from central.dsos.files import draw, tell
+    from central.dsos.screen import (
+        tell_congestions,
+        tell_seen,
+        tell_unbalances,
+        unbalance_figures,
+    )
+
     at = located(arguments)
     assessed = at.desk.assess_phases(at.work.expected, at.work.setting)
     alert = at.desk.alert(at.work.expected, assessed)
@@ -144,6 +133,11 @@ def _assess_phases(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from central.dsos.desks import outcome_of
+    from central.dsos.files import draw, tell
+    from central.dsos.pictures import own_means
+    from central.dsos.screen import tell_plan
+
     outcome, desk = outcome_of(arguments)
     own = [each for each in outcome.documents if each.ii == "I-11"]
     tell(arguments, "dso-plan", own, outcome.steps)
@@ -154,6 +148,11 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> int:
+    from central.dsos.desks import outcome_of
+    from central.dsos.files import draw, tell
+    from central.dsos.pictures import who_can_help
+    from central.dsos.screen import tell_need
+
     outcome, desk = outcome_of(arguments)
     asked = [each for each in outcome.documents if each.ii == "I-06"]
     tell(arguments, "dso-request", asked, outcome.steps)
@@ -164,6 +163,19 @@ def _request(arguments: argparse.Namespace) -> int:
 
 
 def _all(arguments: argparse.Namespace) -> int:
+    from central.dsos.desks import outcome_of
+    from central.dsos.files import draw, tell
+    from central.dsos.pictures import own_means, who_can_help
+    from central.dsos.screen import (
+        seen_figures,
+        tell_congestions,
+        tell_cut_off,
+        tell_need,
+        tell_newton,
+        tell_plan,
+        tell_seen,
+    )
+
     outcome, desk = outcome_of(arguments)
     besides = seen_figures(desk, outcome.seen, outcome.estimate, outcome.metered)
     tell(arguments, "dso-all", outcome.documents, outcome.steps, besides)
@@ -179,7 +191,13 @@ def _all(arguments: argparse.Namespace) -> int:
 
 
 def _send(arguments: argparse.Namespace) -> int:
-    config = load(CentralConfig, arguments.config, program="central").value
+    from central.config import configured
+    from central.documents.configuration import GridConfiguration
+    from central.documents.files import one
+    from central.sessions.opening import scada_of
+    from central.sessions.scada import hand_over
+
+    config = configured(arguments.config)
     configuration = one(arguments.configuration, GridConfiguration)
     scada = scada_of(config.dso)
     if scada is None:
@@ -199,6 +217,14 @@ def _send(arguments: argparse.Namespace) -> int:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
+    from central.documents.files import many, one
+    from central.documents.offer import FlexOffer
+    from central.documents.outcome import MarketOutcome
+    from central.dsos.desks import outcome_of
+    from central.dsos.files import tell
+    from central.dsos.screen import progress_of, tell_validated
+    from central.sessions.dso_validation import dso_validation
+
     preliminary = one(arguments.outcome, MarketOutcome)
     offers = many(arguments.offers, FlexOffer)
     outcome, desk = outcome_of(arguments)
@@ -213,6 +239,17 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _dispatch(arguments: argparse.Namespace) -> int:
+    from central.documents.baseline import Baseline
+    from central.documents.files import many
+    from central.documents.offer import FlexOffer
+    from central.documents.order import FlexOrder
+    from central.documents.outcome import MarketOutcome
+    from central.dso.telling.set_points import Silence
+    from central.dsos.desks import at_desk, work_of
+    from central.dsos.files import tell
+    from central.dsos.screen import progress_of, tell_dispatched
+    from central.sessions.dso_dispatch import Called, dso_dispatch, held_set_points
+
     called = Called(
         many(arguments.order, FlexOrder),
         many(arguments.outcome, MarketOutcome),
@@ -234,7 +271,10 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    config = load(CentralConfig, arguments.config, program="central").value
+    from central.config import configured
+    from central.sessions.imports import keep_import
+
+    config = configured(arguments.config)
     if arguments.dry_run:
         return Exit.OK
     rows = keep_import(arguments.file, config.dso.imports)

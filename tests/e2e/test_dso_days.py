@@ -94,7 +94,7 @@ def room(folder: Path, day: date) -> Iterator[Room]:
     assert keep_import(history_file, config.dso.imports) == rows
     clock = HandClock(gate_ms(day))
     with opened_central(config, create=True, clock=clock) as central:
-        inquiry = central.services().inquiry
+        inquiry = central.inquiry()
         yield Room(central, opened_desk(config.dso, central.evidence, inquiry, clock), rows)
 
 

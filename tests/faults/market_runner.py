@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# What is else imported on the way to a forecast, once instead of in every fork.
+# What a verb imports when it runs, once instead of in every fork.
 import pyarrow.dataset  # noqa: F401
 
+import central.markets.running  # noqa: F401
 from central.__main__ import main
 from central.scd import documents_store, sessions_store
 from central.scd.documents import CheckedDocument

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from central.config import CentralConfig
 from central.service import opened
+from central.serving import services_of
 from ledger.codec.cbor import loads_plain
 from ledger.configuration import load
 from tests.segments import FIRST_MS
@@ -17,7 +18,7 @@ def main(folder: Path) -> None:
     config = load(CentralConfig, folder / "central.toml", program="central").value
     bodies = loads_plain((folder / "segments.cbor").read_bytes())
     with opened(config, create=True) as central:
-        services = central.services()
+        services = services_of(central)
         services.ingest.registry(loads_plain((folder / "registry.cbor").read_bytes()))
         for at in range(0, len(bodies), _CALL):
             told = services.ingest.segments(bodies[at : at + _CALL])

@@ -1,14 +1,16 @@
 """A grid's elements as rows for people and spreadsheets, each column with its unit."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from central.dso.grid.model import Grid
+if TYPE_CHECKING:  # command lines list what can be listed, and need no grid for it
+    from collections.abc import Callable, Mapping
+
+    from central.dso.grid.model import Grid
 
 Row = dict[str, Any]
 
 
-def node_rows(grid: Grid) -> list[Row]:
+def node_rows(grid: "Grid") -> list[Row]:
     """Return one row for each node."""
     return [
         {
@@ -22,7 +24,7 @@ def node_rows(grid: Grid) -> list[Row]:
     ]
 
 
-def branch_rows(grid: Grid) -> list[Row]:
+def branch_rows(grid: "Grid") -> list[Row]:
     """Return one row for each branch, its rating the current at the from side."""
     kinds = {n: kind for kind, span in grid.spans.items() for n in range(span.start, span.stop)}
     return [
@@ -39,7 +41,7 @@ def branch_rows(grid: Grid) -> list[Row]:
     ]
 
 
-def pod_rows(grid: Grid) -> list[Row]:
+def pod_rows(grid: "Grid") -> list[Row]:
     """Return one row for each point of delivery."""
     return [
         {
@@ -54,7 +56,7 @@ def pod_rows(grid: Grid) -> list[Row]:
     ]
 
 
-def sensor_rows(grid: Grid) -> list[Row]:
+def sensor_rows(grid: "Grid") -> list[Row]:
     """Return one row for each field sensor."""
     return [
         {
@@ -68,7 +70,7 @@ def sensor_rows(grid: Grid) -> list[Row]:
     ]
 
 
-LISTS: Mapping[str, Callable[[Grid], list[Row]]] = {
+LISTS: "Mapping[str, Callable[[Grid], list[Row]]]" = {
     "nodes": node_rows,
     "branches": branch_rows,
     "pods": pod_rows,
@@ -76,7 +78,7 @@ LISTS: Mapping[str, Callable[[Grid], list[Row]]] = {
 }
 
 
-def summary(grid: Grid) -> Row:
+def summary(grid: "Grid") -> Row:
     """Return what there is, what is open, and where the operator's own means stand."""
     start = grid.spans["transformer"].start
     made = grid.network.get("transformer", ())
@@ -108,7 +110,7 @@ def summary(grid: Grid) -> Row:
     }
 
 
-def node_detail(grid: Grid, name: str) -> Row:
+def node_detail(grid: "Grid", name: str) -> Row:
     """Return a node with all that hangs on it.
 
     Raises:
@@ -122,7 +124,7 @@ def node_detail(grid: Grid, name: str) -> Row:
     }
 
 
-def branch_detail(grid: Grid, name: str) -> Row:
+def branch_detail(grid: "Grid", name: str) -> Row:
     """Return a branch with what the network says of it, in the units of power-grid-model.
 
     Raises:
@@ -139,7 +141,7 @@ def branch_detail(grid: Grid, name: str) -> Row:
     }
 
 
-def pod_detail(grid: Grid, code: str) -> Row:
+def pod_detail(grid: "Grid", code: str) -> Row:
     """Return a point of delivery with its node.
 
     Raises:

@@ -118,7 +118,7 @@ def just_solvable(config: Path) -> float:
     """Return how much longer the lines may be so that the day has a power flow, by bisection."""
     settings = load(CentralConfig, config, program="central").value
     with opened(settings) as central:
-        inquiry = central.services().inquiry
+        inquiry = central.inquiry()
         made = opened_desk(settings.dso, central.evidence, inquiry, central.clock)
         expected = made.expected(made.forecast_day(DAY), Horizon.DAY_AHEAD).expectation
     least, most = 1.0, 4.0

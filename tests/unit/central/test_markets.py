@@ -1,6 +1,5 @@
 """`certiflex central market` where there is little to do; whole days: tests/e2e/test_market_day."""
 
-import argparse
 import json
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from central.calendar import gate_ms
 from central.config import CentralConfig, MarketConfig
 from central.documents.encoding import sign
 from central.market.rules import Pricing, ReserveRule, Rules
-from central.markets import _waiting
+from central.markets.running import waiting
 from central.scd.documents import checked
 from central.scd.sessions import RowState, SessionRow
 from central.scd.sessions_store import SqliteSessions
@@ -148,7 +147,5 @@ def test_rules_and_those_who_are_played_come_from_the_configuration(tmp_path: Pa
 
 def test_with_wait_a_session_stands_at_its_gate_until_it_has_closed() -> None:
     gates, clock = gates_of(DAY), HandClock(gate_ms(DAY) - 9)
-    _waiting(argparse.Namespace(wait=False), clock)(gates)
-    assert clock.at_ms == gates.closes_ms - 9
-    _waiting(argparse.Namespace(wait=True), clock)(gates)
+    waiting(clock)(gates)
     assert clock.at_ms > gates.closes_ms

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from central.dso.grid.importing import MADE_UP_PODS
 from central.dso.grid.importing.conversion import Imported, converted
 from central.dso.grid.importing.tables import Net
 from ledger.errors import Rejected
 
 SIMBENCH = "simbench:"
-MADE_UP_PODS = "IT999E"
 
 
 def imported(source: str, *, pod_prefix: str = MADE_UP_PODS) -> Imported:

@@ -26,7 +26,8 @@ from central.scd.documents_alerts import (
     WebhookAway,
 )
 from central.scd.ports import DocumentStore
-from central.service import opened, serve
+from central.service import opened
+from central.serving import delivery_of, serve
 from ledger.errors import Rejected
 from ledger.signing import SigningKey
 from tests.documents import ALERT, REQUEST, uuid
@@ -204,11 +205,11 @@ async def test_nothing_is_lost_over_a_restart(tmp_path: Path, receiver: Receiver
         )  # fmt: skip
         for number in (1, 2):
             assert market.post(replace(ALERT, mrid=uuid(number))).status_code == 201
-        assert market.world.central.delivery() is None
+        assert delivery_of(market.world.central) is None
     receiver.statuses = [204, 500, 500, 500]
     with opened(config) as central:
         async with httpx.AsyncClient(trust_env=False) as client:
-            sender = central.delivery()
+            sender = delivery_of(central)
             assert sender is not None
             with pytest.raises(WebhookAway):
                 await sender.deliver(client)

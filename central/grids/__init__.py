@@ -1,0 +1,1 @@
+"""`certiflex central grid`: import, check, show and export grids."""
