@@ -1,12 +1,19 @@
-"""The programs of the demo: each a process of its own, started, stopped, killed by its own id."""
+"""The programs of the demo: each a process of its own, started, stopped, killed by its own id.
+
+Each is the leader of a group of its own: Ctrl-C at the terminal is told to the demo alone, which
+ends the programs in its own way.
+"""
 
 import asyncio
+import contextlib
+import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from ledger.errors import Unavailable
 
@@ -53,14 +60,7 @@ class Program:
         self.starts += 1
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                *self.arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
+            self._process = await _begun(self.arguments, output)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 while self.port and not _answers(self.port):
@@ -83,9 +83,14 @@ class Program:
 
     async def kill(self) -> None:
         """End the process as a power cut would: nothing of it runs again."""
-        if self._process is not None and self.running:
-            self._process.send_signal(signal.SIGKILL)
+        if self._process is not None:
+            self.cut()
             await self._process.wait()
+
+    def cut(self) -> None:
+        """Do as `kill`, and do not wait for the end."""
+        if self._process is not None:
+            _cut(self._process)
 
     def _failed(self, what: str) -> Unavailable:
         said = self.log.read_text(errors="replace")[-_TOLD_OF_A_LOG:].strip().splitlines()
@@ -103,22 +108,17 @@ async def ran(
     Raises:
         Unavailable: it took too long, or ended with a status that is not `ok`.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await _begun(arguments, asyncio.subprocess.PIPE)
     command = " ".join(arguments)
     try:
         async with asyncio.timeout(timeout_s):
             output, told = await process.communicate()
     except TimeoutError as error:
-        process.kill()
-        await process.wait()
         raise Unavailable(f"took longer than {timeout_s:.0f} s", where=command) from error
+    finally:
+        # Also if nobody waits for its answer any more: nothing of the demo outlives it.
+        _cut(process)
+        await process.wait()
     with log.open("ab") as file:
         file.write(b"$ " + command.encode() + b"\n" + output + told)
     status = process.returncode if process.returncode is not None else -1
@@ -126,6 +126,25 @@ async def ran(
         last = told.decode(errors="replace").strip().splitlines()
         raise Unavailable(f"ended with {status}: {last[-1] if last else 'no word'}", where=command)
     return status, output.decode()
+
+
+async def _begun(arguments: Sequence[str], output: IO[bytes] | int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        process_group=0,
+    )
+
+
+def _cut(process: asyncio.subprocess.Process) -> None:
+    """Kill a process with all of its own, if it still lives."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def free_ports(count: int) -> list[int]:

@@ -137,8 +137,12 @@ class Handed:
         )
 
 
-async def line_fails(stage: Stage, market: Market, clock: Clock, tell: Tell) -> Handed:
+async def line_fails(
+    stage: Stage, market: Market, clock: Clock, tell: Tell, meanwhile: asyncio.TaskGroup
+) -> Handed:
     """Let a line fail, and return what the platform said and handed to SCADA.
+
+    SCADA's moves are waited for `meanwhile`.
 
     Raises:
         CertiflexError: a program did not do what it is for.
@@ -154,7 +158,7 @@ async def line_fails(stage: Stage, market: Market, clock: Clock, tell: Tell) -> 
     await _reach_gate(clock, tell)
     told = await market.ran("--hours")
     said = Said(told["steps"], await _documents(stage, told), {})
-    reached = asyncio.create_task(_reached(stage, clock, said.plan, fed))
+    reached = meanwhile.create_task(_reached(stage, clock, said.plan, fed))
     # The market's session is the DSO's as well; the DSO's alone shows what is seen, and draws it.
     drawn, traded = await asyncio.gather(asked(stage, FOLDER, "--hours"), market.session(told))
     said = replace(said, seen=drawn.seen)

@@ -4,7 +4,6 @@ import asyncio
 
 from hil.demo.programs import Program, ran
 from hil.demo.stage import CHAIN_ID, FIELD, MARKET_ORIGIN, House, Stage
-from ledger.errors import CertiflexError
 
 _AT_ONCE = 3
 _READERS = ("gateway", "dso", "auditor", "field_sensor", "market_operator")
@@ -28,13 +27,9 @@ async def set_up(stage: Stage) -> Program:
     stage.log_key, stage.field_key = made["log_key"], sensors["key"]
     chain = stage.chain(made["account"], payer)
     await chain.start()
-    try:
-        stage.contract, _, _ = await asyncio.gather(
-            _deploy(stage, payer), _prepare_central(stage), _enrol_all(stage)
-        )
-    except CertiflexError:
-        await chain.kill()
-        raise
+    stage.contract, _, _ = await asyncio.gather(
+        _deploy(stage, payer), _prepare_central(stage), _enrol_all(stage)
+    )
     _write_central(stage)
     return chain
 

@@ -1,6 +1,8 @@
 """The stage of the demo: one folder with every program's configuration, keys and data."""
 
+import asyncio
 import json
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -156,6 +158,7 @@ class Stage:
     log_key: str = field(default="", init=False)
     field_key: str = field(default="", init=False)
     contract: str = field(default="", init=False)
+    _programs: list[Program] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.origin_ms = _origin_ms(EVENING, time.time_ns() // 1_000_000, self.rate)
@@ -415,7 +418,21 @@ class Stage:
         return self._program(house.name, ["lightnode", "run", "-c", str(house.config)], 0)
 
     def _program(self, name: str, arguments: Sequence[str], port: int) -> Program:
-        return Program(name, arguments, self.path("log", f"{name}.log"), port)
+        self._programs.append(Program(name, arguments, self.path("log", f"{name}.log"), port))
+        return self._programs[-1]
+
+    def running(self) -> int:
+        """Return how many programs live."""
+        return sum(program.running for program in self._programs)
+
+    async def end(self) -> None:
+        """Ask every program to end, and end those that do not."""
+        await asyncio.gather(*(program.stop() for program in self._programs))
+
+    def cut(self) -> None:
+        """Kill every program at once, without waiting."""
+        for program in self._programs:
+            program.cut()
 
     async def told(self, *arguments: str) -> dict[str, Any]:
         """Run a command with --json and return the document it printed."""
@@ -432,7 +449,7 @@ def _origin_ms(start: datetime, now_ms: int, rate: float) -> int:
     """
     if rate <= 1:
         raise Rejected("the demo's time must run faster than the wall clock", where="--rate")
-    return round(now_ms + (now_ms - start.timestamp() * 1000) / (rate - 1))
+    return math.floor(now_ms + (now_ms - start.timestamp() * 1000) / (rate - 1))
 
 
 def _public_of(file: Path) -> str:
