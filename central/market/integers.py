@@ -24,7 +24,7 @@ from scipy import sparse
 
 from central.documents.offer import Acceptance, FlexOffer
 from central.highs import Programme, optimum
-from central.market.binding import Coupled, Place, Sold, groups_of, parents_of
+from central.market.binding import Coupled, Place, Sold, groups_of, keeps_its_times, parents_of
 from central.market.cells import Cells
 from central.market.demand import Demand
 from central.market.limits import Floats
@@ -234,6 +234,9 @@ class _Whole:
         terms = self.offers[offer]
         own = {ms: self.is_taken[offer, ms] for ms in self.own[offer]}
         sold = {ms for at, ms in self.sold.places if at == offer}
+        if not keeps_its_times(terms, sold):
+            self.model.row({self.is_bought[offer]: 1.0}, high=0.0)
+            return
         axis = sorted({*own, *sold})
         clock = range(axis[0], axis[-1] + QUARTER_MS, QUARTER_MS) if axis else range(0)
         if terms.longest_s is not None:

@@ -11,6 +11,7 @@ A need that is short after that is short in whole watts, whatever is tried, and 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -91,6 +92,20 @@ class _Quarter:
         spare: Floats = self.effect @ self.taken_w - self.need_w
         return spare
 
+    @cached_property
+    def is_tied(self) -> Booleans:
+        """Tell which cells may not be given up: others of the offer, or other offers, rest on them.
+
+        Between two quarter-hours it makes one activation of them.
+        """
+        parents = {offer.linked_to for offer in self.offers}
+        return np.array([
+            offer.mrid in parents
+            or offer.acceptance is Acceptance.BLOCK
+            or (offer.rest_s, offer.call_count) != (None, None)
+            for offer in (self.offers[at] for at in self.cells.offer[self.inside])
+        ], dtype=bool)  # fmt: skip
+
     def lower(self) -> None:
         """Take watts away, first those rounded up, until every row holds that must."""
         while True:
@@ -101,6 +116,7 @@ class _Quarter:
             harm = self.effect[row]
             able = (harm < -_USEFUL) & (self.taken_w >= 1)
             able &= self.taken_w - 1 >= self.cells.least_w[self.inside]
+            able &= (self.taken_w > 1) | ~self.is_tied
             rounded = able & (self.taken_w > self.wanted_w)
             able = rounded if rounded.any() else able
             if not able.any():

@@ -64,7 +64,7 @@ def verify(arguments: argparse.Namespace) -> int:
     else:
         same = f"{found.rounds} rounds and {found.outcomes} outcomes recomputed, byte for byte"
         if found.unpublished:
-            same += f"; nothing of {', '.join(found.unpublished)} was published by then"
+            same += f"; of {', '.join(found.unpublished)} nothing is in it, nor left over"
         print(f"INDETERMINATE: {wanting}; {same}" if wanting else f"SAME: {same}")
     if found.difference:
         return Exit.FALSE

@@ -74,8 +74,8 @@ class Recomputed:
         outcomes: final outcomes that were.
         difference: the first, in words; empty if there is none.
         wanting: what is not there and is needed, in words, and what to do; empty if all is.
-        unpublished: sessions of the hours' days that had published nothing: nothing was left of
-            them, and the lists name nothing of them.
+        unpublished: sessions of the hours' days whose outcome is not there, and needed in nothing:
+            the lists name no offer that they left.
     """
 
     rounds: int
@@ -250,8 +250,8 @@ def _left(gates: Gates, before: Sequence[Document], receiver: str) -> Left:
 def _wanting(left: Left, first: MarketOutcome, refused: Mapping[Reference, str]) -> str:
     """Return what keeps the book of a real-time session from being made up again, and what to do.
 
-    All that is in the book stands in its list. So a list that names nothing but what published
-    days have left was made when the others had published nothing, and nothing is wanting.
+    All that is in the book stands in its list. So a list that names nothing but what some days
+    have left was made as if the others had published nothing, and nothing is wanting.
     """
     if left.wanting:
         return f"{left.wanting}: ask the operator for another export"

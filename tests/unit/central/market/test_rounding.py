@@ -1,7 +1,9 @@
 """Whole watts: what is met in parts of a watt is met in whole ones, and no limit pays for it."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,10 @@ from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
 from central.market.book import Book
+from central.market.cells import Cells
+from central.market.demand import effects
+from central.market.limits import grid_limits
+from central.market.rounding import whole_w
 from central.market.rules import ReserveRule, Rules
 from tests.markets import book, offer, request, start_ms
 from tests.outcomes import awards_of, outcome_of, relief_nano, unmet_w, wanted_nano
@@ -120,3 +126,22 @@ def test_no_limit_becomes_worse_by_whole_watts(
     asked = asking(need_kw, effects)
     of = market(offered(*((kw, eur * 10.0) for kw, eur in made[:count])), asked)
     held(of, outcome_of(of, rules), asked)
+
+
+@pytest.mark.parametrize(
+    ("terms", "taken"),
+    [({}, [0, 102]), ({"rest_s": 1_800}, [1, 100]), ({"call_count": 1}, [1, 100])],
+    ids=["untied", "rest", "calls"],
+)
+def test_the_last_watt_that_makes_one_activation_of_two_is_not_taken_away(
+    terms: dict[str, Any], taken: list[int]
+) -> None:
+    """The first does more harm to the second limit; a watt of it is what others rest on."""
+    asked = asking(1, [{"N1": 1.0, "N2": 1.0}, {"N1": -0.9, "N2": -0.5}])
+    of = market([offer(1, {0: 1}, quarters=1, **terms), offer(2, {0: 1}, quarters=1)], asked)
+    cells = Cells.of(of.offers, of.nodes, of.tan_phi, {})
+    limits = grid_limits(of.requests, 10**9)
+    wanted_w = np.array([0.99, 100.5])
+    effect = effects(limits, cells, start_ms(0), np.ones(2, dtype=bool))
+    needs = limits, effect @ wanted_w, np.array([1e9, np.inf])
+    assert whole_w(cells, of.offers, wanted_w, [needs]).tolist() == taken

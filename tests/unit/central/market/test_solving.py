@@ -1,6 +1,7 @@
 """The cheapest way: examples whose answer can be told by hand, from books to outcomes."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tests.markets import (
 )
 from tests.outcomes import awards_of, market, outcome_of, relief_nano, unmet_w, wanted_nano
 
+CALLED = "it was called before: its calls, rest or longest activation leave no more"
 NEED = request(10**6, {(0, 0): 10}, [{"N1": 1.0, "N2": 0.25}])
 
 
@@ -85,6 +87,35 @@ def test_calls_and_rest_and_length_are_kept() -> None:
     runs = np.split(np.array(used), np.flatnonzero(np.diff(used) > 1) + 1)
     assert [len(run) for run in runs] == [2, 2], "two calls of half an hour"
     assert runs[1][0] - runs[0][-1] - 1 >= 2, "half an hour of rest"
+
+
+@pytest.mark.parametrize(
+    ("called", "offered", "terms", "taken"),
+    [
+        (4, {0, 1, 2, 6, 7}, {"rest_s": 1_800}, {0, 1, 7}),
+        (4, {0, 1, 2, 6, 7}, {"call_count": 1}, set()),
+        (4, {3, 5, 7}, {"call_count": 1}, {3, 5}),
+        (4, {5, 7}, {"longest_s": 900}, {7}),
+        (4, {5, 6, 7}, {"longest_s": 1_800, "call_count": 1}, {5}),
+    ],
+    ids=[
+        "rest before and after",
+        "no call is left",
+        "beside it no new call",
+        "not too long",
+        "all",
+    ],
+)
+def test_what_was_called_before_counts_for_an_offers_times(
+    called: int, offered: set[int], terms: dict[str, Any], taken: set[int]
+) -> None:
+    asked = request(9, {(0, quarter): 10 for quarter in range(8)}, [{"N1": 1.0}], quarters=8)
+    made = offer(1, dict.fromkeys(offered, 10), 50.0, quarters=8, **terms)
+    before = {made.mrid: (start_ms(called),)}
+    told = outcome_of(replace(book([made], [asked], quarters=8), called=before))
+    found = {quarter.start_ms for award in told.awards for quarter in award.quarters}
+    assert found == {start_ms(quarter) for quarter in taken}
+    assert [each.because for each in told.not_taken] == ([] if taken else [CALLED])
 
 
 @pytest.mark.parametrize("quarters", [92, 96, 100])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from central.calendar import day_start_ms
+from central.calendar import day_start_ms, gate_ms
 from central.documents.elements import Bound
 from central.documents.encoding import opened
 from central.documents.header import Buyer, Direction, Document, Horizon
@@ -334,6 +334,27 @@ def test_hours_over_midnight_are_recomputed_though_the_next_day_has_published_no
     assert (found.difference, found.wanting) == ("", "")
     assert found.unpublished == (tomorrow,)
     assert found.outcomes == 4
+
+
+def test_hours_over_midnight_trade_both_days_and_say_whose_outcome_is_wanting(
+    tmp_path: Path,
+) -> None:
+    scene, tomorrow = village_scene(), DAY + timedelta(days=1)
+    day_ahead(scene.floor(), DAY)
+    allowed = availabilities(scene.seats, tomorrow)
+    scene.file([replace(each, mrid=mrid(f"{each.mrid} tomorrow")) for each in allowed])
+    scene.clock.at_ms = gate_ms(tomorrow) - 60_000
+    session = day_ahead(scene.floor(), tomorrow).name
+    late_ms = scene.clock.at_ms = day_start_ms(DAY) + 89 * QUARTER_MS
+    hours = gates_of(late_ms)
+    real_time(scene.floor(), late_ms, [], {})
+    export = exported(scene, hours.session, hours.interval, tmp_path / "x")
+    found = verified(export, village(), Rules())
+    assert (found.difference, found.wanting, found.unpublished) == ("", "", ())
+    assert found.outcomes == 4
+    kept_back = verified(without(export, lambda each: is_final(each, session)), village(), Rules())
+    assert kept_back.wanting.startswith(f"the outcome (I-08) of {session} is not there, and ")
+    assert kept_back.wanting.endswith("ask the operator for an export with it")
 
 
 # ── anybody may check it ────────────────────────────────────────────────────────────────────
