@@ -351,6 +351,7 @@ class Desk:
             taken,
             Limits.of(self.grid, self.margin),
             setting=setting,
+            beside=expected.expectation.beside,
         )
 
     def verdicts(
