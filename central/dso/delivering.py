@@ -145,16 +145,17 @@ def usual_scenarios(
         grid: tells the names of nodes.
         taken: the preliminary list.
         over: what is delivered at most, as a factor.
-        beside: names of the forecasts beside the mean, under which all deliver as well.
+        beside: names of the forecasts beside the mean, under which all deliver as well. What comes
+            back later is no matter of theirs: it comes when there is another forecast.
     """
     ones = np.ones(len(taken.mrids))
-    made = [Scenario(DELIVERED, ones), Scenario(f"all at {over:g}", ones * over)]
+    together = (Scenario(DELIVERED, ones), Scenario(f"all at {over:g}", ones * over))
+    made = [*together]
     if any(each.share > 0 for each in taken.rebounds):
         made += [
             Scenario("rebound", ones, rebounds=True),
             Scenario(f"rebound of {over:g}", ones * over, rebounds=True),
         ]
-    together = tuple(made)
     for node in np.unique(taken.node):
         missing = np.where(taken.node == node, 0.0, 1.0)
         made.append(Scenario(f"nothing at {grid.nodes[node].name}", missing))
