@@ -23,6 +23,7 @@ from central.documents.request import FlexRequest
 from central.market.binding import Place, Sold
 from central.market.book import Book
 from central.market.cells import Ceilings, Cells
+from central.market.closing import left_w
 from central.market.demand import Demand, effects, effects_of
 from central.market.limits import Floats, Integers, Limits, grid_limits, volumes
 from central.market.reserve import Firm, reserve_w
@@ -86,6 +87,7 @@ class Clearing:
         volumes: of the TSO; what is taken or missing for the TSO names rows of these.
         takes: by quarter-hour and offer.
         missing: by request and quarter-hour.
+        is_closed: whether nobody takes the place of what the grid refuses any more.
     """
 
     book: Book
@@ -95,6 +97,7 @@ class Clearing:
     volumes: Limits
     takes: tuple[Take, ...]
     missing: tuple[Missing, ...]
+    is_closed: bool = False
 
     def limits_of(self, buyer: Buyer) -> Limits:
         """Return the rows that a buyer's takes name."""
@@ -117,11 +120,23 @@ def clear(book: Book, rules: Rules, ceilings: Ceilings | None = None) -> Clearin
     return _Floor(book, rules, ceilings or {}).clear()
 
 
+def closed(before: Clearing, ceilings: Ceilings) -> Clearing:
+    """Return what is left of a clearing that may take nothing else, where the grid bears less.
+
+    Args:
+        before: the clearing.
+        ceilings: what the DSO's validation left of offers, by mRID and quarter-hour [W].
+    """
+    return _Floor(before.book, before.rules, ceilings, before.takes).clear()
+
+
 class _Floor:
     """One clearing under way."""
 
-    def __init__(self, book: Book, rules: Rules, ceilings: Ceilings) -> None:
-        self.book, self.rules, self.ceilings = book, rules, ceilings
+    def __init__(
+        self, book: Book, rules: Rules, ceilings: Ceilings, only: Sequence[Take] | None = None
+    ) -> None:
+        self.book, self.rules, self.ceilings, self.only = book, rules, ceilings, only
         cap = rules.price_cap_ueur_per_mwh
         self.limits = grid_limits(book.of_buyer(Buyer.DSO), cap)
         self.volumes = volumes(book.of_buyer(Buyer.TSO), book.zones, cap)
@@ -157,7 +172,7 @@ class _Floor:
         return Clearing(
             self.book, self.rules, self.ceilings, self.limits, self.volumes,
             tuple(sorted(self.takes, key=lambda one: (one.start_ms, one.offer, one.kind.value))),
-            tuple(missing),
+            tuple(missing), self.only is not None,
         )  # fmt: skip
 
     # ── a stage ─────────────────────────────────────────────────────────────────────────────
@@ -166,6 +181,8 @@ class _Floor:
         self, buyer: Buyer, kind: AwardKind, parts: Sequence[tuple[Limits, Floats, Floats]]
     ) -> dict[Place, int]:
         """Take what serves a buyer, of what is not sold; return what was taken [W]."""
+        if self.only is not None:
+            return self._left(buyer, kind, parts)
         is_idle = kind is AwardKind.RESERVE and self.rules.reserve is ReserveRule.NONE
         if is_idle or not any((need_w > 0).any() for _, need_w, _ in parts):
             return {}
@@ -180,6 +197,24 @@ class _Floor:
         else:
             wanted_w = cheapest(cells, self.book.offers, Demand.of(cells, parts), self.sold)
         taken_w = whole_w(cells, self.book.offers, wanted_w, parts)
+        return self._took(cells, taken_w, limits, asked, kind)
+
+    def _left(
+        self, buyer: Buyer, kind: AwardKind, parts: Sequence[tuple[Limits, Floats, Floats]]
+    ) -> dict[Place, int]:
+        """Take what is left of what a buyer had; return it [W]."""
+        had_w = {(one.offer, one.start_ms): one.power_w for one in self.only or ()
+                 if one.buyer is buyer and one.kind is kind}  # fmt: skip
+        asked = _Asked.of(self.book, buyer, self.rules.price_cap_ueur_per_mwh)
+        cells = self._cells(asked)
+        kept = ((limits, least_w) for limits, least_w, _ in parts[1:])
+        taken_w = left_w(cells, self.book.offers, had_w, self.sold, kept)
+        return self._took(cells, taken_w, parts[0][0], asked, kind)
+
+    def _took(
+        self, cells: Cells, taken_w: Floats, limits: Limits, asked: "_Asked", kind: AwardKind
+    ) -> dict[Place, int]:
+        """Note what is taken, at its price; return it [W]."""
         made = list(self._made(cells, taken_w, limits, asked, kind))
         self.takes += self._cleared(made) if self.rules.pricing is Pricing.PAY_AS_CLEARED else made
         taken = {(take.offer, take.start_ms): take.power_w for take in made}

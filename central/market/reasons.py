@@ -47,6 +47,7 @@ class Reasons:
             or self._too_dear(offer)
             or self._helps_nothing(offer)
             or self._tied(position)
+            or self._late()
             or self._outbid(offer)
         )
 
@@ -95,6 +96,10 @@ class Reasons:
         if parent is None or (parent != position and parent not in self.taken):
             return f"it goes only with offer {offer.linked_to}, which was not taken"
         return ""
+
+    def _late(self) -> str:
+        closed = "in the last rounds nobody takes the place of what the grid does not bear"
+        return closed if self.clearing.is_closed else ""
 
     def _outbid(self, offer: FlexOffer) -> str:
         """Return how its price over effectiveness compares with the dearest that was taken."""

@@ -10,7 +10,7 @@ from central.documents.outcome import MarketOutcome, Stage
 from central.documents.validation import TechnicalValidation, Verdict
 from central.market.book import Book
 from central.market.cells import Ceilings
-from central.market.clearing import Clearing, clear
+from central.market.clearing import Clearing, clear, closed
 from central.market.outcome import market_outcome
 from central.market.rules import Rules
 
@@ -66,18 +66,10 @@ def next_clearing(
     """
     if before is None or number <= rules.most_rounds:
         return clear(book, rules, ceilings)
-    given_up = number > 2 * rules.most_rounds
-    taken_w = {
-        (book.offers[take.offer].mrid, take.start_ms): 0 if given_up else take.power_w
-        for take in before.takes
-    }
-    frozen = {
-        (offer.mrid, quarter.start_ms): taken_w.get((offer.mrid, quarter.start_ms), 0)
-        for offer in book.offers
-        for quarter in offer.quarters
-    }
-    lowered = {place: min(most_w, ceilings.get(place, most_w)) for place, most_w in frozen.items()}
-    return clear(book, rules, lowered)
+    if number <= 2 * rules.most_rounds:
+        return closed(before, ceilings)
+    nothing = {(book.offers[take.offer].mrid, take.start_ms): 0 for take in before.takes}
+    return closed(before, {**ceilings, **nothing})
 
 
 def negotiated(
