@@ -373,6 +373,7 @@ class Desk:
             session=session,
             outcome=outcome,
             offers=offers,
+            confidence=expected.sure,
         )
 
     # ── means ───────────────────────────────────────────────────────────────────────────────

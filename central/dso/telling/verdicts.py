@@ -9,7 +9,6 @@ from central.documents.validation import OfferVerdict, TechnicalValidation, Verd
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Grid
 from central.dso.limits import Margin
-from central.dso.scenarios import OF_THE_MEAN
 from central.dso.telling.elements import Elements
 from central.dso.validation import Cut, Validation
 from ledger.facts.interval import Interval
@@ -27,11 +26,11 @@ def technical_validation(
     session: str,
     outcome: Reference,
     offers: dict[str, Reference],
+    confidence: float,
 ) -> TechnicalValidation:
     """Return what the grid says to the offers of a preliminary list.
 
-    Powers are rounded down to whole watts: what was checked is never exceeded. The validation
-    rests on the mean of the forecast alone, and so does its confidence.
+    Powers are rounded down to whole watts: what was checked is never exceeded.
 
     Args:
         grid: that was checked.
@@ -42,6 +41,7 @@ def technical_validation(
         session: the market session.
         outcome: the preliminary list.
         offers: reference of each offer by its mrid.
+        confidence: the outermost quantile under which all deliver, 0 … 1.
     """
     elements = Elements(grid, margin)
     cuts: dict[int, list[Cut]] = {}
@@ -78,7 +78,7 @@ def technical_validation(
         elements=tuple(elements.listed),
         verdicts=tuple(sorted(verdicts, key=lambda one: one.offer)),
         scenarios=found.scenarios,
-        confidence_permille=round(OF_THE_MEAN * 1_000),
+        confidence_permille=round(confidence * 1_000),
         unsolved=tuple(sorted(unsolved, key=_place)),
     )
 
