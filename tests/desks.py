@@ -116,7 +116,8 @@ class RememberingDesk(Desk):
         )
         for word in words:
             progress(word)
-        for which in ("before", "after"):
+        # What is not remembered dies, and another thing may get its place: it has no name.
+        for which in ("before", "after") if _REMEMBERED.get((self.peak_share, *key)) else ():
             _NAMES[id(getattr(plan, which))] = (self.peak_share, *key, which)
         return plan
 
