@@ -16,7 +16,15 @@ from central.documents.configuration import (
 )
 from central.documents.congestion import CongestionAlert
 from central.documents.customers import CustomerList, ListedCustomer
-from central.documents.elements import Bound, GridElement, Phase, Side, Unsolved, Violation
+from central.documents.elements import (
+    Bound,
+    GridElement,
+    KeptFree,
+    Phase,
+    Side,
+    Unsolved,
+    Violation,
+)
 from central.documents.header import (
     Buyer,
     Direction,
@@ -167,6 +175,7 @@ REQUEST = FlexRequest(
     maximum_price_ueur_per_mwh=400_000_000, reliability_permille=950, confidence_permille=900,
     unsolved=(replace(UNSOLVED, position=1),),
 )  # fmt: skip
+KEPT_FREE = KeptFree(voltage_ppm=5_000, current_ppm=20_000)
 VALIDATION = TechnicalValidation(
     **header(7, DSO, MARKET),
     session="day-ahead 2026-10-25", outcome=reference(8), elements=(NODE, LINE),
@@ -177,7 +186,7 @@ VALIDATION = TechnicalValidation(
         OfferVerdict(offer=reference(52), verdict=Verdict.REFUSED, quarters=(), binding=OVERLOAD),
     ),
     scenarios=("expected", "over-delivery", "rebound", "under-delivery"),
-    confidence_permille=900, unsolved=(UNSOLVED,),
+    margin=KEPT_FREE, confidence_permille=900, unsolved=(UNSOLVED,),
 )  # fmt: skip
 AWARDED = (
     AwardedQuarter(start_ms=T0, power_w=2_000, price_ueur_per_mwh=80_000_000),
@@ -210,8 +219,8 @@ SET_POINT = SetPoint(
 ALERT = CongestionAlert(
     **header(10, DSO, DSO),
     horizon=Horizon.DAY_AHEAD, primary_substation=SUBSTATION, elements=(NODE, LINE),
-    violations=(DROP, OVERLOAD), scenarios=("expected", "p90"), confidence_permille=900,
-    unsolved=(UNSOLVED,),
+    violations=(DROP, OVERLOAD), scenarios=("expected", "p90"),
+    margin=KEPT_FREE, confidence_permille=900, unsolved=(UNSOLVED,),
 )  # fmt: skip
 CONFIGURATION = GridConfiguration(
     **header(11, DSO, "scada-1"),
@@ -221,7 +230,8 @@ CONFIGURATION = GridConfiguration(
     switches=(SwitchMove(switch="S7", start_ms=T0, state=SwitchState.OPEN, because="less loss"),),
     capacitors=(CapacitorMove(capacitor="C1", start_ms=T0, step_count=2, because="line 4-5"),),
     elements=(NODE, LINE), before=(DROP, OVERLOAD), after=(replace(OVERLOAD, excess_milli=3),),
-    avoided=power(0, 214_000), avoided_ueur=6_420_000, confidence_permille=900, unsolved=(),
+    avoided=power(0, 214_000), avoided_ueur=6_420_000,
+    margin=KEPT_FREE, confidence_permille=900, unsolved=(),
 )  # fmt: skip
 PROFILE = SubstationProfile(
     **header(12, DSO, TSO),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from central.documents.elements import GridElement, Unsolved, Violation, need_elements
+from central.documents.elements import GridElement, KeptFree, Unsolved, Violation, need_elements
 from central.documents.forms import Quarter, Whole, Words
 from central.documents.header import FULL_PERMILLE, Document, Horizon, QuarterPower, need
 from central.documents.shapes import Each
@@ -91,6 +91,7 @@ class GridConfiguration(Document):
         tuple[QuarterPower, ...], Each("flexibility that need not be bought", by=("start_ms",))
     ]
     avoided_ueur: Annotated[int, Whole("what that would have cost", least=0)]
+    margin: Annotated[KeptFree, "what was kept free of every limit"]
     confidence_permille: Annotated[
         int, Whole("the quantile of the forecast that it rests on", least=0, most=FULL_PERMILLE)
     ]

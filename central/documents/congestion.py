@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from central.documents.elements import GridElement, Unsolved, Violation, need_elements
+from central.documents.elements import GridElement, KeptFree, Unsolved, Violation, need_elements
 from central.documents.forms import Whole, Words
 from central.documents.header import FULL_PERMILLE, Document, Horizon
 from central.documents.shapes import Each
@@ -25,6 +25,7 @@ class CongestionAlert(Document):
     scenarios: Annotated[
         tuple[Annotated[str, Words("")], ...], Each("the situations that were assessed", least=1)
     ]
+    margin: Annotated[KeptFree, "what was kept free of every limit"]
     confidence_permille: Annotated[
         int, Whole("the quantile of the forecast that it rests on", least=0, most=FULL_PERMILLE)
     ]

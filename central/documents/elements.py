@@ -63,6 +63,16 @@ class GridElement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFree:
+    """The margin: what is kept free of every limit, for what no scenario holds."""
+
+    voltage_ppm: Annotated[
+        int, Whole("at each end of a voltage band, of the rated voltage", least=0)
+    ]
+    current_ppm: Annotated[int, Whole("of the rating of a line or transformer", least=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
     """A limit, less its margin, that is not kept."""
 

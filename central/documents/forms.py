@@ -24,7 +24,7 @@ MOST = (1 << 48) - 1
 MAX_TEXT = 200
 
 UNITS = (
-    "_ueur_per_mwh", "_nano_per_w", "_nano_per_var", "_permille", "_milli", "_ueur", "_wh",
+    "_ueur_per_mwh", "_nano_per_w", "_nano_per_var", "_permille", "_milli", "_ppm", "_ueur", "_wh",
     "_mwh", "_varh", "_var", "_mv", "_ma", "_w", "_ms", "_s",
 )  # fmt: skip
 """How the names of numbers end, longest first."""

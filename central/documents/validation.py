@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from central.documents.elements import GridElement, Unsolved, Violation, need_elements
+from central.documents.elements import GridElement, KeptFree, Unsolved, Violation, need_elements
 from central.documents.forms import Whole, Words
 from central.documents.header import FULL_PERMILLE, Document, QuarterPower, Reference, need
 from central.documents.shapes import Each
@@ -51,6 +51,7 @@ class TechnicalValidation(Document):
     scenarios: Annotated[
         tuple[Annotated[str, Words("")], ...], Each("the situations that were checked", least=1)
     ]
+    margin: Annotated[KeptFree, "what was kept free of every limit"]
     confidence_permille: Annotated[
         int, Whole("the quantile of the forecast that it rests on", least=0, most=FULL_PERMILLE)
     ]

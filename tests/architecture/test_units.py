@@ -8,7 +8,7 @@ NUMBERS = {"int", "float", "Decimal"}
 UNITS = (
     "_w", "_wh", "_var", "_varh", "_va", "_mv", "_v", "_ma", "_a", "_mhz", "_hz", "_pct",
     "_s", "_ms", "_eur", "_ueur", "_ueur_per_mwh", "_wei", "_gas", "_bytes", "_slots",
-    "_permille", "_milli", "_nano_per_w", "_nano_per_var",
+    "_permille", "_milli", "_ppm", "_nano_per_w", "_nano_per_var",
 )  # fmt: skip
 # Numbers that count or name something, and a factor between two of the same unit.
 COUNTS = {

@@ -69,8 +69,8 @@ ENUMS = [one for one in classes(record) if issubclass(one, Enum)]
 # How the names of numbers end in documents, and what that is in a table.
 UNITS = {
     "_ueur_per_mwh": "µEUR/MWh", "_nano_per_w": "nV/W, nA/W", "_nano_per_var": "nV/var, nA/var",
-    "_permille": "‰", "_milli": "mV, mA", "_ueur": "µEUR", "_wh": "Wh", "_var": "var", "_mv": "mV",
-    "_ma": "mA", "_w": "W", "_ms": "ms", "_s": "s",
+    "_permille": "‰", "_milli": "mV, mA", "_ppm": "ppm", "_ueur": "µEUR", "_wh": "Wh",
+    "_var": "var", "_mv": "mV", "_ma": "mA", "_w": "W", "_ms": "ms", "_s": "s",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from central.documents import elements as told
-from central.documents.elements import BASE_CASE, GridElement, Violation
+from central.documents.elements import BASE_CASE, GridElement, KeptFree, Violation
 from central.dso.assessment import Congestion
 from central.dso.expectation import MEAN
 from central.dso.grid.model import Grid
@@ -13,6 +13,7 @@ from central.dso.limits import Bound, Margin
 
 _MILLI = 1_000
 _PCT = 100
+_PPM = 1_000_000
 
 
 @dataclass
@@ -81,6 +82,14 @@ def scenario_of(congestion: Congestion) -> str:
     """Return the situation that a congestion belongs to, an outage in words."""
     name = BASE_CASE if congestion.scenario == MEAN else congestion.scenario
     return f"{name} without {congestion.outage}" if congestion.outage else name
+
+
+def kept_free(margin: Margin) -> KeptFree:
+    """Return a margin as documents state it."""
+    return KeptFree(
+        voltage_ppm=round(margin.voltage_pu * _PPM),
+        current_ppm=round(margin.current_pct / _PCT * _PPM),
+    )
 
 
 def scenario_names(scenarios: Iterable[str]) -> tuple[str, ...]:

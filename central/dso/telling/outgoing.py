@@ -26,7 +26,7 @@ from central.dso.phases import PhaseAssessment
 from central.dso.profile import SubstationProfile as Profile
 from central.dso.remedies.plan import Move, Plan
 from central.dso.scenarios import OF_THE_MEAN
-from central.dso.telling.elements import Elements, scenario_names
+from central.dso.telling.elements import Elements, kept_free, scenario_names
 from ledger.facts.interval import Interval
 
 _MOST_NAMED = 5
@@ -79,6 +79,7 @@ def congestion_alert(
         elements=tuple(elements.listed),
         violations=found,
         scenarios=scenario_names(assessed.expectation.scenarios),
+        margin=kept_free(assessed.margin),
         confidence_permille=_permille(confidence),
         unsolved=tuple(sorted(unsolved, key=lambda one: (one.start_ms, one.scenario))),
     )
@@ -148,6 +149,7 @@ def grid_configuration(
             if round(power_w) > 0
         ),
         avoided_ueur=round(avoided_eur * 1_000_000),
+        margin=kept_free(plan.before.margin),
         confidence_permille=_permille(confidence),
         unsolved=(),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from central.documents.validation import OfferVerdict, TechnicalValidation, Verd
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Grid
 from central.dso.limits import Margin
-from central.dso.telling.elements import Elements
+from central.dso.telling.elements import Elements, kept_free
 from central.dso.validation import Cut, Validation
 from ledger.facts.interval import Interval
 
@@ -78,6 +78,7 @@ def technical_validation(
         elements=tuple(elements.listed),
         verdicts=tuple(sorted(verdicts, key=lambda one: one.offer)),
         scenarios=found.scenarios,
+        margin=kept_free(margin),
         confidence_permille=round(confidence * 1_000),
         unsolved=tuple(sorted(unsolved, key=_place)),
     )

@@ -15,7 +15,7 @@ from central.documents.configuration import (
     SwitchState,
     TapMove,
 )
-from central.documents.elements import Bound, GridElement, Violation
+from central.documents.elements import Bound, GridElement, KeptFree, Violation
 from central.documents.encoding import to_json
 from central.documents.header import Horizon
 from hil.feeder.description import Description, read_description
@@ -286,6 +286,7 @@ def document(**changes: Any) -> GridConfiguration:  # noqa: ANN401 -- any field
         "after": (),
         "avoided": (),
         "avoided_ueur": 0,
+        "margin": KeptFree(voltage_ppm=0, current_ppm=0),
         "confidence_permille": 500,
         "unsolved": (),
     }  # fmt: skip

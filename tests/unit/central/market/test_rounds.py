@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from central.documents.elements import Bound, GridElement, Violation
+from central.documents.elements import Bound, GridElement, KeptFree, Violation
 from central.documents.header import Envelope, QuarterPower
 from central.documents.offer import Acceptance
 from central.documents.outcome import MarketOutcome, Stage
@@ -49,7 +49,7 @@ def judged(outcome: MarketOutcome, most_w: Mapping[str, int]) -> TechnicalValida
         **Envelope(mrid=mrid("v"), created_ms=9, sender="dso", receiver="market").header(HOUR),
         session=SESSION, outcome=verdicts[0].offer, elements=(LINE,),
         verdicts=tuple(sorted(verdicts, key=lambda one: one.offer)), scenarios=("expected",),
-        confidence_permille=950, unsolved=(),
+        margin=KeptFree(voltage_ppm=0, current_ppm=0), confidence_permille=950, unsolved=(),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from central.dso.limits import Margin
 from central.dso.powerflow import AS_BUILT, PowerFlow, Setting
 from central.dso.profile import substation_profile
 from central.dso.remedies.plan import Plan, plan_own_means
+from central.dso.telling.elements import kept_free
 from central.dso.telling.outgoing import congestion_alert, grid_configuration, profile_document
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.grids import feeder
@@ -50,6 +51,7 @@ def test_an_alert_says_where_when_how_far_and_why() -> None:
     assert alert.validity == Interval(START_MS, START_MS + 2 * QUARTER_MS)
     assert alert.scenarios == ("expected", "p95")
     assert alert.confidence_permille == 950
+    assert alert.margin == kept_free(MARGIN)
     assert len(alert.violations) == len(assessed.congestions)
     worst = max(
         (c for c in assessed.congestions if c.bound.is_voltage), key=lambda c: c.limit - c.value

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from central.documents.elements import KeptFree
 from central.documents.encoding import decode, encode
 from central.documents.header import Envelope, Reference
 from central.documents.validation import TechnicalValidation, Verdict
 from central.dso.delivering import Taken
 from central.dso.expectation import expected
 from central.dso.grid.model import Grid
-from central.dso.limits import NO_MARGIN, Limits
+from central.dso.limits import Limits, Margin
 from central.dso.powerflow import PowerFlow
 from central.dso.telling.verdicts import technical_validation
 from central.dso.validation import Validation, validate
@@ -28,11 +29,11 @@ def validated(
         grid, MRIDS[: len(power_w)], grid.pods[-len(power_w) :],
         is_up=np.zeros(len(power_w), dtype=bool), power_w=np.array(power_w)[:, None],
     )  # fmt: skip
-    found = validate(PowerFlow(grid), expectation.drawn_va[0], taken, Limits.of(grid))
+    found = validate(PowerFlow(grid), expectation.drawn_va[0], taken, Limits.of(grid, Margin()))
     told = technical_validation(
         grid, found, expectation,
         envelope=Envelope(mrid=MRIDS[0], created_ms=START_MS, sender="dso", receiver="market"),
-        margin=NO_MARGIN, session="s", outcome=Reference(mrid=MRIDS[1], revision=3),
+        margin=Margin(), session="s", outcome=Reference(mrid=MRIDS[1], revision=3),
         offers={mrid: Reference(mrid=mrid, revision=2) for mrid in MRIDS}, confidence=0.95,
     )  # fmt: skip
     assert decode(encode(told)) == told
@@ -48,6 +49,7 @@ def test_what_is_borne_is_approved_in_whole_watts() -> None:
     assert [each.quarters[0].power_w for each in told.verdicts] == [1_000, 2_000]
     assert told.confidence_permille == 950
     assert told.elements == ()
+    assert told.margin == KeptFree(voltage_ppm=5_000, current_ppm=20_000)
 
 
 def test_what_is_not_is_cut_or_refused_and_the_limit_is_named() -> None:
