@@ -82,10 +82,10 @@ def one_by_one(of: Town, day: date) -> list[Floats]:
         days = layout.of_pods(np.array([pod]))
         own = own_features(days, span)
         columns = np.column_stack([own.like_w.ravel(), own.apart_w.ravel(), common])
-        came_w = days.power_w[span.first : span.first + METHOD.trained_days].ravel()
+        came_w = days.power_w[0, span.first : span.first + METHOD.trained_days].ravel()
         known = np.ones(rows, np.bool_)
         if days.known is not None:
-            known = days.known[span.first : span.first + METHOD.trained_days].ravel()
+            known = days.known[0, span.first : span.first + METHOD.trained_days].ravel()
         past = columns[:rows][known]
         gram = past.T @ past + METHOD.penalty * known.sum() * np.diag((past**2).mean(axis=0) + 1e-9)
         weights = np.linalg.solve(gram, past.T @ (came_w - own.like_w.ravel()[:rows])[known])

@@ -51,10 +51,9 @@ def day_ahead(
     new = np.empty(count, np.bool_)
     past = Past.of(history, Interval(day_start_ms(span.source[0]), gate_ms(day)))
     for pods, fit in fits(past, span, shared, gate_ms(day), method):
-        mean_w[pods], scale_w[pods] = fit.mean_w[-1], fit.scale_w
+        mean_w[pods], scale_w[pods] = fit.mean_w[:, -1], fit.scale_w
         new[pods] = (fit.row_count < method.least_days * SLOTS) | ~fit.founded
-        counted = None if fit.counted is None else fit.counted.swapaxes(0, 1)
-        error_w[:, pods] = hourly_quantiles(fit.residual_w.swapaxes(0, 1), counted, method.levels)
+        error_w[:, pods] = hourly_quantiles(fit.residual_w, fit.counted, method.levels)
         sums.add(pods, fit.residual_w, fit.counted, fit.scale_w)
     slot = slots(day)
     hour = slot * HOURS // SLOTS

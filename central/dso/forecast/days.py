@@ -20,7 +20,7 @@ class Days:
     """Days of some points of delivery.
 
     Args:
-        power_w: mean power of each slot [W], shape (days, pods, 96); 0 where it is not known. Two
+        power_w: mean power of each slot [W], shape (pods, days, 96); 0 where it is not known. Two
             quarters in one slot are averaged.
         known: which slots are known, same shape; None if no slot is missing up to the instant
             that was asked for.
@@ -62,26 +62,23 @@ class Layout:
 
     def of_pods(self, pods: Integers) -> Days:
         """Return the days of some PODs side by side."""
-        power_w = np.zeros((len(self.days), len(pods), SLOTS), np.float32)
+        power_w = np.zeros((len(pods), len(self.days), SLOTS), np.float32)
         known = np.ones(power_w.shape, np.bool_)
-        whole = self._lay_usual(pods, power_w[self.usual], known[self.usual])
+        whole = self._lay_usual(pods, power_w[:, self.usual], known[:, self.usual])
         for number in (*range(self.usual.start), *range(self.usual.stop, len(self.days))):
-            whole &= self._lay(pods, self.days[number], power_w[number], known[number])
+            whole &= self._lay(pods, self.days[number], power_w[:, number], known[:, number])
         return Days(power_w, None if whole else known)
 
     def _lay_usual(self, pods: Integers, power_w: Singles, known: Booleans) -> bool:
         """Lay the run of usual days into place; tell whether no quarter is missing."""
-        if not len(power_w):
+        if not power_w.size:
             return True
         history, first = self.history, self.history.position(day_start_ms(self.days[self.usual][0]))
-        taken = slice(first, first + len(power_w) * SLOTS)
-        for number, pod in enumerate(pods):  # faster than a copy of all in double precision
-            power_w[:, number] = history.power_w[pod, taken].reshape(-1, SLOTS)
-        present = history.origin[pods, taken] != Origin.MISSING
-        if whole := bool(present.all()):
-            return whole
-        known[:] = present.reshape(len(pods), -1, SLOTS).swapaxes(0, 1)
-        return whole
+        taken = slice(first, first + power_w.shape[1] * SLOTS)
+        for row, pod in zip(power_w, pods, strict=True):  # faster than a copy of all in doubles
+            row[:] = history.power_w[pod, taken].reshape(-1, SLOTS)
+        known[:] = (history.origin[pods, taken] != Origin.MISSING).reshape(known.shape)
+        return bool(known.all())
 
     def _lay(self, pods: Integers, day: date, power_w: Singles, known: Booleans) -> bool:
         """Lay the quarters of any day into its slots; tell whether none is missing so far."""

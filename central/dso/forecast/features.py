@@ -17,7 +17,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from central.calendar import GATE_SLOT, SLOTS, DayClass, day_class
+from central.calendar import GATE_SLOT, SLOTS, day_class
 from central.dso.forecast.days import Days
 from central.dso.forecast.history import Booleans, Floats, Singles
 from central.dso.forecast.weather import (
@@ -31,8 +31,8 @@ from central.dso.forecast.weather import (
 HEATS_BELOW_C = 16.0
 COOLS_ABOVE_C = 24.0
 _NOON_H, _MORNING_H = 13.0, 6.0
-_WEEKEND = {DayClass.SATURDAY, DayClass.HOLIDAY}
-_WEEKEND_LIKENESS, _OTHER_LIKENESS = 0.1, 0.02
+_ALIKE = np.array([[1.0, 0.02, 0.02], [0.02, 1.0, 0.1], [0.02, 0.1, 1.0]])
+"""How much a day of one `DayClass` says about a day of another."""
 _FORGOTTEN_PER_DAY = 0.06
 _LIKE_LAG_DAYS = 2
 _ROUNDING = 1e-9
@@ -81,57 +81,55 @@ def likeness(shown: Sequence[date], source: Sequence[date]) -> Floats:
     they speak where no day of the class is known. Days that are not over before the gate do not
     count. Each row adds up to 1.
     """
-    age = np.array([[(one - other).days for other in source] for one in shown], np.float64)
-    of_shown, of_source = ([day_class(day) for day in days] for days in (shown, source))
-    alike = np.array([[_alike(one, other) for other in of_source] for one in of_shown])
+    age = np.subtract.outer(*([day.toordinal() for day in days] for days in (shown, source)))
+    alike = _ALIKE[np.ix_(*([day_class(day) for day in days] for days in (shown, source)))]
     weight = np.where(age >= _LIKE_LAG_DAYS, alike * np.exp(-_FORGOTTEN_PER_DAY * age), 0.0)
     shares: Floats = weight / weight.sum(axis=1, keepdims=True)
     return shares
 
 
-def _alike(one: DayClass, other: DayClass) -> float:
-    if one == other:
-        return 1.0
-    return _WEEKEND_LIKENESS if {one, other} == _WEEKEND else _OTHER_LIKENESS
-
-
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What each point of delivery says about itself, shape (shown, pods, 96).
+    """What each point of delivery says about itself.
 
     Args:
-        like_w: mean of like days [W].
-        apart_w: how far the last known day lies from it [W]; 0 where that is not known.
-        founded: where some like day is known; None for everywhere.
+        columns_w: `like_w` and `apart_w` [W], shape (pods, 2, shown, 96).
+        founded: where some like day is known, shape (pods, shown, 96); None for everywhere.
     """
 
-    like_w: Singles
-    apart_w: Singles
+    columns_w: Singles
     founded: Booleans | None
+
+    @property
+    def like_w(self) -> Singles:
+        """Return the mean of like days [W], shape (pods, shown, 96)."""
+        return self.columns_w[:, 0]
+
+    @property
+    def apart_w(self) -> Singles:
+        """Return how far the last known day lies from that [W]; 0 where that is not known."""
+        return self.columns_w[:, 1]
 
 
 def own_features(days: Days, span: Span) -> Own:
     """Return the features of PODs for the shown days, out of the source days."""
-    like_w, founded = _mean_known(span.likeness.astype(np.float32), days)
-    apart_w = np.empty_like(like_w)
+    weight = span.likeness.astype(np.float32)
+    columns_w = np.empty((len(days.power_w), 2, len(weight), SLOTS), np.float32)
+    like_w, apart_w = columns_w[:, 0], columns_w[:, 1]
+    np.matmul(weight, days.power_w, out=like_w)
+    known = founded = None
+    if days.known is not None:
+        known = days.known.astype(np.float32)  # nothing is cast from then on, which is slow
+        share = weight @ known
+        founded = share > 0
+        share[~founded] = 1
+        like_w /= share
     for part, lag in _LAST:
         last = slice(span.first - lag, len(span.source) + 1 - lag)
-        np.subtract(days.power_w[last, :, part], like_w[:, :, part], out=apart_w[:, :, part])
-        if days.known is not None:
-            apart_w[:, :, part] *= days.known[last, :, part]
-    return Own(like_w, apart_w, founded)
-
-
-def _mean_known(weight: Singles, days: Days) -> tuple[Singles, Booleans | None]:
-    """Return weighted means of what is known of days [W], and where anything is."""
-    shape = (len(weight), *days.power_w.shape[1:])
-    sums_w = (weight @ days.power_w.reshape(len(days.power_w), -1)).reshape(shape)
-    if days.known is None:
-        return sums_w, None
-    share = (weight @ days.known.reshape(len(days.known), -1).astype(np.float32)).reshape(shape)
-    founded = share > 0
-    np.divide(sums_w, share, out=sums_w, where=founded)
-    return sums_w, founded
+        np.subtract(days.power_w[:, last, part], like_w[:, :, part], out=apart_w[:, :, part])
+        if known is not None:
+            apart_w[:, :, part] *= known[:, last, part]
+    return Own(columns_w, founded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,8 @@ class Shared:
 
     Args:
         columns: each with mean square 1 over the trained days, shape (shown, 96, columns).
-        products: of each two columns, as `np.triu_indices` lists them, of the trained days only.
+        products: of each two columns, as `np.triu_indices` lists them, of the trained days only,
+            shape (products, trained, 96).
         usable: slots whose columns are all known, shape (shown, 96).
         issued_ms: the newest issue used for the last day; None without weather.
         lacking: why weather is not used although it was given; empty otherwise.
@@ -192,8 +191,8 @@ def _shared(
     lacking: str = "",
 ) -> Shared:
     left, right = np.triu_indices(columns.shape[2])
-    trained = columns[span.trained]
-    return Shared(columns, trained[:, :, left] * trained[:, :, right], usable, issued_ms, lacking)
+    trained = np.moveaxis(columns[span.trained], 2, 0).copy()
+    return Shared(columns, trained[left] * trained[right], usable, issued_ms, lacking)
 
 
 def _effects(weather: Weather, known: KnownWeather) -> Floats:

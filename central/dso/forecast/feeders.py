@@ -28,7 +28,7 @@ class FeederResiduals:
     def __init__(self, names: tuple[str, ...], membership: Singles, shape: tuple[int, int]) -> None:
         self.names = names
         self._member = membership
-        self._sums_w = np.zeros((shape[0], len(names), shape[1]))
+        self._sums_w = np.zeros((len(names), *shape))
         self._there_w = np.zeros_like(self._sums_w)
 
     @classmethod
@@ -55,15 +55,16 @@ class FeederResiduals:
     def add(
         self, pods: Integers, residual_w: Singles, counted: Booleans | None, scale_w: Floats
     ) -> None:
-        """Add the residuals of a block, shape (days, pods, slots), 0 where not counted."""
+        """Add the residuals of a block, shape (pods, days, slots), 0 where not counted."""
         rows = np.flatnonzero(self._member[:, pods].any(axis=1))
         member = self._member[np.ix_(rows, pods)]
-        self._sums_w[:, rows] += np.matmul(member, residual_w)
+        self._sums_w[rows] += np.matmul(member, residual_w.swapaxes(0, 1)).swapaxes(0, 1)
         weighed = member * scale_w.astype(np.float32)
         if counted is None:
-            self._there_w[:, rows] += weighed.sum(axis=1)[:, None]
+            self._there_w[rows] += weighed.sum(axis=1)[:, None, None]
         else:
-            self._there_w[:, rows] += np.matmul(weighed, counted.astype(np.float32))
+            there_w = np.matmul(weighed, counted.astype(np.float32).swapaxes(0, 1))
+            self._there_w[rows] += there_w.swapaxes(0, 1)
 
     def sums_w(self, of_pods_w: Floats) -> Floats:
         """Return the sums over feeders of powers of PODs [W], shape (feeders, quarters)."""
@@ -76,7 +77,7 @@ class FeederResiduals:
             scale_w: size of every POD [W], new ones too.
         """
         whole_w = np.maximum(self._member @ scale_w, np.finfo(float).tiny)
-        share = self._there_w / whole_w[:, None]
+        share = self._there_w / whole_w[:, None, None]
         counted = share >= _LEAST_SHARE
         scaled = np.where(counted, self._sums_w / np.where(counted, share, 1.0), 0.0)
-        return scaled.swapaxes(0, 1), counted.swapaxes(0, 1)
+        return scaled, counted

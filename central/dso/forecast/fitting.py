@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from central.calendar import SLOTS
 from central.dso.forecast.days import Days, Layout
 from central.dso.forecast.features import Own, Shared, Span, own_features
 from central.dso.forecast.history import Booleans, Floats, Integers, Past, Singles
@@ -24,9 +23,9 @@ class Fit:
     """What was fitted to a block.
 
     Args:
-        mean_w: forecast of every shown day [W], shape (shown, pods, 96).
+        mean_w: forecast of every shown day [W], shape (pods, shown, 96).
         residual_w: what came less this, of the trained days [W]; 0 where a row is not counted.
-        counted: the rows trained on, shape (trained, pods, 96); None for all.
+        counted: the rows trained on, shape (pods, trained, 96); None for all.
         row_count: how many these are, shape (pods).
         scale_w: root mean square of the mean of like days over these rows [W], shape (pods).
         founded: which PODs have like days for every slot of the last shown day, shape (pods).
@@ -62,54 +61,52 @@ def fit(days: Days, own: Own, shared: Shared, span: Span, penalty: float) -> Fit
         span: the days.
         penalty: share of the rows, see `ridge.solve`.
     """
-    power_w = days.power_w[span.first : span.first + span.trained.stop]
+    power_w = days.power_w[:, span.first : span.first + span.trained.stop]
     counted = _counted(days, own, shared, span)
-    sums = _sums(power_w, own, shared, counted)
-    count = np.broadcast_to(sums.count, power_w.shape[1])
+    rows = None if counted is None else counted.astype(np.float32)
+    sums = _sums(power_w, own, shared, rows)
+    count = np.broadcast_to(sums.count, len(power_w))
     scale_w = np.sqrt(sums.gram[:, 0, 0] / np.maximum(count, 1))
     scale_w[scale_w == 0] = 1.0
     size = np.ones(sums.right.shape[:2])
     size[:, :_OWN] = scale_w[:, None]
     mean_w = _mean_w(own, shared, solve(sums, size, penalty)[:, :, 0])
-    residual_w = power_w - mean_w[span.trained]
-    if counted is not None:
-        residual_w *= counted
-    founded = np.ones(len(scale_w), np.bool_)
+    residual_w = power_w - mean_w[:, span.trained]
+    if rows is not None:
+        residual_w *= rows
+    founded: Booleans = np.ones(len(scale_w), np.bool_)
     if own.founded is not None:
-        founded = own.founded[-1].all(axis=1)
+        founded = own.founded[:, -1].all(axis=1)
     return Fit(mean_w, residual_w, counted, count.astype(np.int64), scale_w, founded)
 
 
 def _counted(days: Days, own: Own, shared: Shared, span: Span) -> Booleans | None:
-    """Return the rows to train on, shape (trained, pods, 96); None for all."""
+    """Return the rows to train on, shape (pods, trained, 96); None for all."""
     trained = span.trained
-    usable = shared.usable[trained, None]
+    usable = shared.usable[trained]
     if days.known is None:
         if usable.all():
             return None
-        return np.broadcast_to(usable, days.power_w[trained].shape)
-    known = days.known[span.first : span.first + trained.stop]
+        return np.broadcast_to(usable, (len(days.power_w), *usable.shape))
+    known = days.known[:, span.first : span.first + trained.stop]
     counted: Booleans = known & usable
-    return counted if own.founded is None else counted & own.founded[trained]
+    return counted if own.founded is None else counted & own.founded[:, trained]
 
 
-def _sums(power_w: Singles, own: Own, shared: Shared, counted: Booleans | None) -> Sums:
+def _sums(power_w: Singles, own: Own, shared: Shared, rows: Singles | None) -> Sums:
     """Return the normal equations of all columns: those of `Own`, then those of `Shared`."""
-    trained = slice(0, len(power_w))
-    columns = shared.columns[trained]
-    like, apart = own.like_w[trained], own.apart_w[trained]
-    target, rows = power_w - like, None
-    if counted is not None:
-        rows = counted.astype(np.float32)
-        target, like, apart = target * rows, like * rows, apart * rows
+    columns = shared.columns[: power_w.shape[1]]
+    own_w = own.columns_w[:, :, : power_w.shape[1]]
+    target_w = power_w - own_w[:, 0]
+    if rows is not None:
+        own_w, target_w = own_w * rows[:, None], target_w * rows
     width = _OWN + columns.shape[2]
-    gram, right = np.empty((power_w.shape[1], width, width)), np.empty((power_w.shape[1], width, 1))
-    gram[:, 0, 0], gram[:, 1, 1] = _dot(like, like), _dot(apart, apart)
-    gram[:, 0, 1] = gram[:, 1, 0] = _dot(like, apart)
-    for number, own_column in enumerate((like, apart)):
-        gram[:, number, _OWN:] = gram[:, _OWN:, number] = _across(own_column, columns)
-        right[:, number, 0] = _dot(own_column, target)
-    right[:, _OWN:, 0] = _across(target, columns)
+    gram, right = np.empty((len(power_w), width, width)), np.empty((len(power_w), width, 1))
+    gram[:, :_OWN, :_OWN] = _dot(own_w[:, :, None], own_w[:, None])
+    for number in range(_OWN):
+        gram[:, number, _OWN:] = gram[:, _OWN:, number] = _across(own_w[:, number], columns)
+    right[:, :_OWN, 0] = _dot(own_w, target_w[:, None])
+    right[:, _OWN:, 0] = _across(target_w, columns)
     gram[:, _OWN:, _OWN:], count = _shared_gram(shared, rows)
     return Sums(gram, right, count)
 
@@ -117,30 +114,33 @@ def _sums(power_w: Singles, own: Own, shared: Shared, counted: Booleans | None) 
 def _shared_gram(shared: Shared, rows: Singles | None) -> tuple[Floats, Floats]:
     """Return the Gram matrices of the shared columns, and the rows counted: one, or one a POD."""
     if rows is None:
-        rows = np.ones((len(shared.products), 1, SLOTS), np.float32)
-    products = _across(rows, shared.products)
+        rows = np.ones((1, *shared.products.shape[1:]), np.float32)
+    products = _across(rows, shared.products.transpose(1, 2, 0))
     left, right = np.triu_indices(shared.columns.shape[2])
     gram = np.empty((len(products), *shared.columns.shape[2:] * 2))
     gram[:, left, right] = gram[:, right, left] = products
-    return gram, rows.sum(axis=(0, 2), dtype=np.float64)
+    return gram, rows.sum(axis=(1, 2), dtype=np.float64)
 
 
 def _dot(one: Singles, other: Singles) -> Floats:
-    """Return the sum over days and slots of two columns' product, shape (pods)."""
-    return np.asarray(np.vecdot(one, other).sum(axis=0), np.float64)
+    """Return the sum over days and slots, the last axes, of the products of columns."""
+    one, other = (each.reshape(*each.shape[:-2], -1) for each in (one, other))
+    return np.asarray(np.vecdot(one, other), np.float64)
 
 
 def _across(one: Singles, columns: Singles) -> Floats:
-    """Return the sums over days and slots of a column with each shared one, (pods, columns)."""
-    return np.asarray(np.matmul(one, columns).sum(axis=0), np.float64)
+    """Return the sums over days and slots of a column with each shared one, (pods, columns).
+
+    Day by day: a product this small is left to one thread, and is as fast.
+    """
+    return np.asarray(np.matmul(one.swapaxes(0, 1), columns).sum(axis=0), np.float64)
 
 
 def _mean_w(own: Own, shared: Shared, coefficients: Floats) -> Singles:
     """Return the forecast of every shown day [W]."""
     single = coefficients.astype(np.float32)
-    like, apart = single[:, 0, None], single[:, 1, None]
-    mean_w: Singles = np.matmul(single[:, _OWN:], shared.columns.transpose(0, 2, 1))
-    share_w = np.multiply(own.like_w, 1 + like)
-    mean_w += share_w
-    mean_w += np.multiply(own.apart_w, apart, out=share_w)
+    single[:, 0] += 1  # the target is what came less this column
+    of_own_w = single[:, None, :_OWN] @ own.columns_w.reshape(len(single), _OWN, -1)
+    mean_w: Singles = of_own_w.reshape(own.like_w.shape)
+    mean_w += np.matmul(single[:, _OWN:], shared.columns.transpose(0, 2, 1)).swapaxes(0, 1)
     return mean_w

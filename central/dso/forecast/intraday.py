@@ -83,9 +83,9 @@ def intraday(
     seen = Layout.of(history, span.shown, now_ms)
     for pods, fit in fits(past, span, shared, gate_ms(span.shown[-1]), method):
         learnt = _learn(_errors(fit, seen.of_pods(pods), coming), coming, method.penalty)
-        mean_w[pods] = fit.mean_w[coming.day, :, coming.slot].T + learnt.correction_w
+        mean_w[pods] = fit.mean_w[:, coming.day, coming.slot] + learnt.correction_w
         quantile_w[:, pods] = mean_w[pods] + learnt.quantiles_w(levels)
-        few = learnt.counted[:, :, 0].sum(axis=0) < LEAST_RESIDUALS
+        few = learnt.counted[:, :, 0].sum(axis=1) < LEAST_RESIDUALS
         new[pods] = (fit.row_count < method.least_days * SLOTS) | ~fit.founded | few
         scale_w[pods] = fit.scale_w
         sums.add(pods, learnt.residual_w, learnt.counted, fit.scale_w)
@@ -158,11 +158,11 @@ class _Errors:
 
 
 def _errors(fit: Fit, seen: Days, coming: Coming) -> _Errors:
-    count = fit.mean_w.shape[1]
-    error_w = (seen.power_w - fit.mean_w).swapaxes(0, 1).reshape(count, -1)[:, : coming.ended]
+    count = len(fit.mean_w)
+    error_w = (seen.power_w - fit.mean_w).reshape(count, -1)[:, : coming.ended]
     known = np.ones(error_w.shape, np.bool_)
     if seen.known is not None:
-        known = seen.known.swapaxes(0, 1).reshape(count, -1)[:, : coming.ended]
+        known = seen.known.reshape(count, -1)[:, : coming.ended]
     return _Errors(error_w * known, known)
 
 
@@ -172,7 +172,7 @@ class _Learnt:
 
     Args:
         correction_w: to add to the day-ahead forecast [W], shape (pods, 16).
-        residual_w: errors left at the origins [W], shape (origins, pods, 16).
+        residual_w: errors left at the origins [W], shape (pods, origins, 16).
         counted: which of them count, same shape.
     """
 
@@ -182,7 +182,7 @@ class _Learnt:
 
     def quantiles_w(self, levels: tuple[float, ...]) -> Floats:
         """Return the quantiles of the residuals [W], shape (levels, pods, 16)."""
-        return column_quantiles(self.residual_w.swapaxes(0, 1), self.counted.swapaxes(0, 1), levels)
+        return column_quantiles(self.residual_w, self.counted, levels)
 
 
 def _learn(errors: _Errors, coming: Coming, penalty: float) -> _Learnt:
@@ -206,7 +206,7 @@ def _learn(errors: _Errors, coming: Coming, penalty: float) -> _Learnt:
     correction_w = (features[:, -1, None] @ coefficients)[:, 0]
     residual_w = target - past @ coefficients.astype(np.float32)
     rows = np.broadcast_to(counted[:, :, None], residual_w.shape)
-    return _Learnt(correction_w, residual_w.swapaxes(0, 1), rows.swapaxes(0, 1))
+    return _Learnt(correction_w, residual_w, rows)
 
 
 def _means(errors: _Errors, places: Integers) -> tuple[Singles, Booleans]:

@@ -27,7 +27,7 @@ def hourly_quantiles(
     if counted is None:
         by_hour = _by_hour(residual_w)
         by_hour.sort(axis=2)
-        return quantiles_of_sorted(by_hour, np.full(by_hour.shape[:2], by_hour.shape[2]), levels)
+        return quantiles_of_sorted(by_hour, np.full((1, 1), by_hour.shape[2]), levels)
     rows, days, slots = counted.shape
     by_hour = _by_hour(np.where(counted, residual_w, np.float32(np.inf)))
     by_hour.sort(axis=2)
@@ -59,12 +59,15 @@ def column_quantiles(
 def _by_hour(of_slots: NDArray[Any]) -> NDArray[Any]:
     """Return a copy by rows and hours, shape (rows, 24, days * quarters)."""
     rows, days, slots = of_slots.shape
-    split = of_slots.reshape(rows, days, HOURS, slots // HOURS).transpose(0, 2, 1, 3)
-    return split.copy().reshape(rows, HOURS, days * slots // HOURS)
+    hours = np.dtype((np.void, of_slots.itemsize * slots // HOURS))  # moved whole: far faster
+    split = np.ascontiguousarray(of_slots).view(hours).swapaxes(1, 2).copy()
+    return split.view(of_slots.dtype).reshape(rows, HOURS, days * slots // HOURS)
 
 
 def quantiles_of_sorted(rising: Floats, count: Integers, levels: tuple[float, ...]) -> Floats:
     """Return quantiles of the first `count` of the last axis, shape (levels, …); 0 for none.
+
+    Counts that are all the same may be given once, with axes of length 1.
 
     Source: Hyndman, Fan, Sample Quantiles in Statistical Packages, The American Statistician 50
     (1996), p. 363, definition 7.
@@ -72,7 +75,7 @@ def quantiles_of_sorted(rising: Floats, count: Integers, levels: tuple[float, ..
     last = np.maximum(count - 1, 0)
     place = np.array(levels).reshape(-1, *[1] * count.ndim) * last
     below = np.floor(place).astype(np.int64)
-    rows = np.arange(count.size).reshape(count.shape) * rising.shape[-1]
+    rows = np.arange(0, rising.size, rising.shape[-1]).reshape(rising.shape[:-1])
     flat = rising.reshape(-1)
     low, high = flat[rows + below], flat[rows + np.minimum(below + 1, last)]
     with np.errstate(invalid="ignore"):  # nothing there: infinite, and not taken

@@ -126,8 +126,8 @@ def _as_known(
         if issue.issued_ms > gate or issue.end_ms <= start_ms:
             continue
         first = (issue.start_ms - start_ms) // QUARTER_MS
-        into = np.arange(max(first, 0), min(first + len(issue.values), count))
-        into = into[~present[into]]
+        begin, end = max(first, 0), min(first + len(issue.values), count)
+        into = begin + np.flatnonzero(~present[begin:end])
         if len(into):
             values[into], present[into] = issue.values[into - first], True
             newest = newest or issue.issued_ms

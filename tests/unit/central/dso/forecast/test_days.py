@@ -32,54 +32,54 @@ def laid(days: list[date], history: History, until_ms: int = EVERYTHING_MS) -> D
 def test_a_usual_day_lies_as_it_is() -> None:
     found = laid(*three_days_around(USUAL))
     assert found.known is None
-    assert found.power_w[1, 0].tolist() == list(range(96))
-    assert (found.power_w[[0, 2]] == 500).all()
+    assert found.power_w[0, 1].tolist() == list(range(96))
+    assert (found.power_w[:, [0, 2]] == 500).all()
 
 
 def test_the_hour_that_spring_skips_is_not_known() -> None:
     found = laid(*three_days_around(SPRING))
     assert found.known is not None
-    assert np.flatnonzero(~found.known[1, 0]).tolist() == [8, 9, 10, 11]
-    assert found.power_w[1, 0, [7, 12, 95]].tolist() == [7, 8, 91]
-    assert (found.power_w[[0, 2]] == 500).all()
+    assert np.flatnonzero(~found.known[0, 1]).tolist() == [8, 9, 10, 11]
+    assert found.power_w[0, 1, [7, 12, 95]].tolist() == [7, 8, 91]
+    assert (found.power_w[:, [0, 2]] == 500).all()
 
 
 def test_the_hour_that_autumn_has_twice_is_averaged() -> None:
     found = laid(*three_days_around(AUTUMN))
-    assert found.power_w[1, 0, 7:13].tolist() == [7, 10, 11, 12, 13, 16]
+    assert found.power_w[0, 1, 7:13].tolist() == [7, 10, 11, 12, 13, 16]
     assert found.known is not None
     assert found.known.all()
 
 
 def test_of_two_quarters_in_a_slot_the_known_one_counts() -> None:
     found = laid(*three_days_around(AUTUMN, missing=(8, 13)))
-    assert found.power_w[1, 0, 8:10].tolist() == [12, 9]
+    assert found.power_w[0, 1, 8:10].tolist() == [12, 9]
     both = laid(*three_days_around(AUTUMN, missing=(8, 12)))
     assert both.known is not None
-    assert np.flatnonzero(~both.known[1, 0]).tolist() == [8]
-    assert both.power_w[1, 0, 8] == 0
+    assert np.flatnonzero(~both.known[0, 1]).tolist() == [8]
+    assert both.power_w[0, 1, 8] == 0
 
 
 def test_a_missing_quarter_is_not_known() -> None:
     found = laid(*three_days_around(USUAL, missing=(5,)))
     assert found.known is not None
-    assert np.argwhere(~found.known).tolist() == [[1, 0, 5]]
+    assert np.argwhere(~found.known).tolist() == [[0, 1, 5]]
 
 
 @pytest.mark.parametrize("day", [USUAL, SPRING, AUTUMN])
 def test_nothing_after_the_gate_is_known(day: date) -> None:
     days, history = three_days_around(day)
     found = laid(days, history, gate_ms(days[2]))
-    assert not found.power_w[2].any()
-    assert not found.power_w[1, 0, 40:].any()
-    assert found.power_w[1, 0, 39] == np.flatnonzero(slots(day) == 39)[0]
+    assert not found.power_w[:, 2].any()
+    assert not found.power_w[0, 1, 40:].any()
+    assert found.power_w[0, 1, 39] == np.flatnonzero(slots(day) == 39)[0]
 
 
 def test_a_quarter_that_ends_after_the_instant_is_not_known() -> None:
     days, history = three_days_around(USUAL)
     until_ms = day_start_ms(USUAL) + 10 * QUARTER_MS
-    assert laid(days, history, until_ms - 1).power_w[1, 0, :11].tolist() == [*range(9), 0, 0]
-    assert laid(days, history, until_ms).power_w[1, 0, :11].tolist() == [*range(10), 0]
+    assert laid(days, history, until_ms - 1).power_w[0, 1, :11].tolist() == [*range(9), 0, 0]
+    assert laid(days, history, until_ms).power_w[0, 1, :11].tolist() == [*range(10), 0]
 
 
 def test_days_outside_the_history_are_not_known() -> None:
@@ -88,7 +88,7 @@ def test_days_outside_the_history_are_not_known() -> None:
     wider.append(days[-1] + timedelta(days=1))
     found = laid(wider, history)
     assert found.known is not None
-    assert found.known.all(axis=(1, 2)).tolist() == [False, False, True, True, True, False]
+    assert found.known.all(axis=(0, 2)).tolist() == [False, False, True, True, True, False]
     far = [day + timedelta(days=400) for day in days]
     nothing = laid(far, history)
     assert nothing.known is not None
@@ -103,7 +103,7 @@ def test_a_history_may_begin_within_a_day() -> None:
     found = laid(days, cut)
     assert found.known is not None
     assert found.known.sum(axis=2).ravel().tolist() == [0, 92, 96]
-    assert found.power_w[1, 0, 3:6].tolist() == [0, 4, 5]
+    assert found.power_w[0, 1, 3:6].tolist() == [0, 4, 5]
 
 
 def test_the_end_of_the_history_is_an_end_too() -> None:

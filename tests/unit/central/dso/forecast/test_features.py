@@ -15,7 +15,7 @@ SPAN = Span.of(DAY, trained_days=14, earlier_days=14)
 
 
 def source_days(power_w: float = 100.0) -> Days:
-    return Days(np.full((len(SPAN.source), 1, SLOTS), power_w, np.float32), None)
+    return Days(np.full((1, len(SPAN.source), SLOTS), power_w, np.float32), None)
 
 
 def test_a_span_ends_with_the_day_and_trains_up_to_two_before_it() -> None:
@@ -45,10 +45,10 @@ def test_a_holiday_is_like_sundays_and_a_newer_day_says_more() -> None:
 
 def test_the_last_known_day_is_yesterday_until_ten_and_the_day_before_after() -> None:
     days = source_days()
-    days.power_w[-1] += 7
-    days.power_w[-2] += 5
+    days.power_w[:, -1] += 7
+    days.power_w[:, -2] += 5
     own = own_features(days, SPAN)
-    last_w = own.like_w[-1, 0] + own.apart_w[-1, 0]
+    last_w = own.like_w[0, -1] + own.apart_w[0, -1]
     assert np.allclose(last_w[:40], 107)
     assert np.allclose(last_w[40:], 105)
     assert own.founded is None
@@ -57,8 +57,8 @@ def test_the_last_known_day_is_yesterday_until_ten_and_the_day_before_after() ->
 def test_what_is_not_known_neither_counts_nor_departs() -> None:
     whole = source_days()
     known = np.ones(whole.power_w.shape, np.bool_)
-    known[3:20:2] = False
-    known[-1, 0, :20] = False
+    known[:, 3:20:2] = False
+    known[0, -1, :20] = False
     holed = Days(whole.power_w * known, known)
     own = own_features(holed, SPAN)
     assert np.allclose(own.like_w, 100)
@@ -68,7 +68,7 @@ def test_what_is_not_known_neither_counts_nor_departs() -> None:
 
 
 def test_nothing_known_is_founded_on_nothing() -> None:
-    known = np.zeros((len(SPAN.source), 1, SLOTS), np.bool_)
+    known = np.zeros((1, len(SPAN.source), SLOTS), np.bool_)
     own = own_features(Days(np.zeros(known.shape, np.float32), known), SPAN)
     assert own.founded is not None
     assert not own.founded.any()

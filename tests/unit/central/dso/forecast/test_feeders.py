@@ -10,7 +10,7 @@ from ledger.errors import Rejected
 PODS = tuple(f"IT002E0000000{n}" for n in range(4))
 FEEDERS = {"north": PODS[:3], "all": PODS}
 DICE = np.random.default_rng(5)
-RESIDUAL_W = DICE.standard_normal((6, 4, 8)).astype(np.float32)
+RESIDUAL_W = DICE.standard_normal((4, 6, 8)).astype(np.float32)
 SCALE_W = np.array([1.0, 2.0, 3.0, 4.0])
 
 
@@ -18,16 +18,16 @@ def added(counted: Booleans | None) -> FeederResiduals:
     sums = FeederResiduals.of(FEEDERS, PODS, (6, 8))
     residual_w = RESIDUAL_W if counted is None else RESIDUAL_W * counted
     for block in (np.array([1, 3]), np.array([0, 2])):
-        of_block = None if counted is None else counted[:, block]
-        sums.add(block, residual_w[:, block], of_block, SCALE_W[block])
+        of_block = None if counted is None else counted[block]
+        sums.add(block, residual_w[block], of_block, SCALE_W[block])
     return sums
 
 
 def test_residuals_add_up_row_by_row() -> None:
     found, counted = added(None).residuals(SCALE_W)
     assert counted.all()
-    assert np.allclose(found[0], RESIDUAL_W[:, :3].sum(axis=1), atol=1e-5)
-    assert np.allclose(found[1], RESIDUAL_W.sum(axis=1), atol=1e-5)
+    assert np.allclose(found[0], RESIDUAL_W[:3].sum(axis=0), atol=1e-5)
+    assert np.allclose(found[1], RESIDUAL_W.sum(axis=0), atol=1e-5)
 
 
 def test_all_counted_is_the_same_as_no_mask() -> None:
@@ -39,15 +39,15 @@ def test_all_counted_is_the_same_as_no_mask() -> None:
 
 def test_who_is_not_there_errs_like_the_rest() -> None:
     counted = np.ones(RESIDUAL_W.shape, np.bool_)
-    counted[2, 1] = False
+    counted[1, 2] = False
     found, there = added(counted).residuals(SCALE_W)
     assert there.all()
-    assert np.allclose(found[0, 2], (RESIDUAL_W[2, 0] + RESIDUAL_W[2, 2]) * 6 / 4, atol=1e-5)
+    assert np.allclose(found[0, 2], (RESIDUAL_W[0, 2] + RESIDUAL_W[2, 2]) * 6 / 4, atol=1e-5)
 
 
 def test_a_row_with_less_than_half_does_not_count() -> None:
     counted = np.ones(RESIDUAL_W.shape, np.bool_)
-    counted[4, 2:] = False
+    counted[2:, 4] = False
     found, there = added(counted).residuals(SCALE_W)
     assert not there[1, 4].any()
     assert not found[1, 4].any()

@@ -44,7 +44,7 @@ def test_residuals_are_what_came_less_what_was_said(lived: Town) -> None:
     assert found.counted is None
     assert (found.row_count == METHOD.trained_days * 96).all()
     day = SPAN.shown[SPAN.trained][9]
-    said_w = found.mean_w[9] + found.residual_w[9]
+    said_w = found.mean_w[:, 9] + found.residual_w[:, 9]
     assert np.allclose(said_w, lived.actual_w(day), atol=0.01)
 
 
@@ -52,14 +52,15 @@ def test_the_fit_is_better_than_like_days_alone(lived: Town) -> None:
     days = Layout.of(lived.history, SPAN.source, gate_ms(DAY)).of_pods(np.arange(12))
     own = own_features(days, SPAN)
     found = fit_of(lived, lived.history, np.arange(12))
-    alone_w = (found.mean_w + 0)[SPAN.trained] + found.residual_w - own.like_w[SPAN.trained]
+    came_w = found.mean_w[:, SPAN.trained] + found.residual_w
+    alone_w = came_w - own.like_w[:, SPAN.trained]
     assert (found.residual_w**2).sum() < (alone_w**2).sum()
 
 
 def test_a_pod_is_fitted_alone_as_among_others(lived: Town) -> None:
     together = fit_of(lived, lived.history, np.arange(12))
     alone = fit_of(lived, lived.history, np.array([7]))
-    assert np.allclose(together.mean_w[:, 7], alone.mean_w[:, 0], atol=0.05)
+    assert np.allclose(together.mean_w[7], alone.mean_w[0], atol=0.05)
 
 
 def test_a_gap_of_one_pod_changes_nothing_for_the_others(lived: Town) -> None:
@@ -69,8 +70,8 @@ def test_a_gap_of_one_pod_changes_nothing_for_the_others(lived: Town) -> None:
     assert masked.counted is not None
     assert plain.counted is None
     others = np.delete(np.arange(12), 3)
-    assert np.allclose(masked.mean_w[:, others], plain.mean_w[:, others], atol=0.05)
-    assert np.allclose(masked.mean_w[-1, 3], plain.mean_w[-1, 3], atol=20)
+    assert np.allclose(masked.mean_w[others], plain.mean_w[others], atol=0.05)
+    assert np.allclose(masked.mean_w[3, -1], plain.mean_w[3, -1], atol=20)
     assert masked.row_count[3] == METHOD.trained_days * 96 - 1
 
 
@@ -86,7 +87,7 @@ def test_a_pod_that_takes_nothing_is_forecast_to_take_nothing(lived: Town) -> No
     power_w[5] = 0
     dead = History(lived.pods, lived.history.start_ms, power_w, lived.history.origin)
     found = fit_of(lived, dead, np.arange(12))
-    assert not found.mean_w[:, 5].any()
+    assert not found.mean_w[5].any()
     assert np.isfinite(found.mean_w).all()
 
 
