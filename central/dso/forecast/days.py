@@ -62,8 +62,8 @@ class Layout:
 
     def of_pods(self, pods: Integers) -> Days:
         """Return the days of some PODs side by side."""
-        power_w = np.zeros((len(pods), len(self.days), SLOTS), np.float32)
-        known = np.ones(power_w.shape, np.bool_)
+        power_w = np.empty((len(pods), len(self.days), SLOTS), np.float32)
+        known = np.empty(power_w.shape, np.bool_)
         whole = self._lay_usual(pods, power_w[:, self.usual], known[:, self.usual])
         for number in (*range(self.usual.start), *range(self.usual.stop, len(self.days))):
             whole &= self._lay(pods, self.days[number], power_w[:, number], known[:, number])
@@ -89,7 +89,7 @@ class Layout:
         end = max(min(wanted, history.power_w.shape[1] - first), begin)
         taken = slice(first + begin, first + end)
         present = history.origin[pods, taken] != Origin.MISSING
-        counted = np.zeros(power_w.shape, np.float32)
+        power_w[:], counted = 0, np.zeros(power_w.shape, np.float32)
         _gather(counted, slot[begin:end], present)
         _gather(power_w, slot[begin:end], history.power_w[pods, taken])
         power_w /= np.maximum(counted, 1)

@@ -139,7 +139,7 @@ class Shared:
     Args:
         columns: each with mean square 1 over the trained days, shape (shown, 96, columns).
         products: of each two columns, as `np.triu_indices` lists them, of the trained days only,
-            shape (products, trained, 96).
+            shape (trained, products, 96).
         usable: slots whose columns are all known, shape (shown, 96).
         issued_ms: the newest issue used for the last day; None without weather.
         lacking: why weather is not used although it was given; empty otherwise.
@@ -191,8 +191,8 @@ def _shared(
     lacking: str = "",
 ) -> Shared:
     left, right = np.triu_indices(columns.shape[2])
-    trained = np.moveaxis(columns[span.trained], 2, 0).copy()
-    return Shared(columns, trained[left] * trained[right], usable, issued_ms, lacking)
+    turned = columns[span.trained].swapaxes(1, 2).copy()
+    return Shared(columns, turned[:, left] * turned[:, right], usable, issued_ms, lacking)
 
 
 def _effects(weather: Weather, known: KnownWeather) -> Floats:
@@ -213,7 +213,7 @@ def _effects(weather: Weather, known: KnownWeather) -> Floats:
 def _departures(effects: Floats, said: Booleans, span: Span) -> tuple[Floats, Booleans]:
     """Return effects on each shown day and on the last known one, less those of like days."""
     share = span.likeness @ said[:-1]
-    like = np.einsum("ds,sqc->dqc", span.likeness, effects[:-1])
+    like = np.tensordot(span.likeness, effects[:-1], 1)
     like /= np.where(share > 0, share, 1.0)[:, :, None]
     shown = slice(span.first, len(said))
     last, last_said = np.empty_like(like), np.empty(share.shape, np.bool_)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from central.calendar import SLOTS
 from central.dso.forecast.days import Days, Layout
 from central.dso.forecast.features import Own, Shared, Span, own_features
 from central.dso.forecast.history import Booleans, Floats, Integers, Past, Singles
@@ -74,9 +75,9 @@ def fit(days: Days, own: Own, shared: Shared, span: Span, penalty: float) -> Fit
     residual_w = power_w - mean_w[:, span.trained]
     if rows is not None:
         residual_w *= rows
-    founded: Booleans = np.ones(len(scale_w), np.bool_)
+    founded = np.ones(len(scale_w), np.bool_)
     if own.founded is not None:
-        founded = own.founded[:, -1].all(axis=1)
+        founded &= own.founded[:, -1].all(axis=1)
     return Fit(mean_w, residual_w, counted, count.astype(np.int64), scale_w, founded)
 
 
@@ -97,25 +98,25 @@ def _sums(power_w: Singles, own: Own, shared: Shared, rows: Singles | None) -> S
     """Return the normal equations of all columns: those of `Own`, then those of `Shared`."""
     columns = shared.columns[: power_w.shape[1]]
     own_w = own.columns_w[:, :, : power_w.shape[1]]
-    target_w = power_w - own_w[:, 0]
     if rows is not None:
-        own_w, target_w = own_w * rows[:, None], target_w * rows
+        own_w, power_w = own_w * rows[:, None], power_w * rows
     width = _OWN + columns.shape[2]
-    gram, right = np.empty((len(power_w), width, width)), np.empty((len(power_w), width, 1))
+    gram, right = np.empty((len(power_w), width, width)), np.empty((len(power_w), width))
     gram[:, :_OWN, :_OWN] = _dot(own_w[:, :, None], own_w[:, None])
     for number in range(_OWN):
         gram[:, number, _OWN:] = gram[:, _OWN:, number] = _across(own_w[:, number], columns)
-    right[:, :_OWN, 0] = _dot(own_w, target_w[:, None])
-    right[:, _OWN:, 0] = _across(target_w, columns)
     gram[:, _OWN:, _OWN:], count = _shared_gram(shared, rows)
-    return Sums(gram, right, count)
+    right[:, :_OWN] = _dot(own_w, power_w[:, None])
+    right[:, _OWN:] = _across(power_w, columns)
+    right -= gram[:, 0]  # the target is what came less the first column
+    return Sums(gram, right[:, :, None], count)
 
 
 def _shared_gram(shared: Shared, rows: Singles | None) -> tuple[Floats, Floats]:
     """Return the Gram matrices of the shared columns, and the rows counted: one, or one a POD."""
     if rows is None:
-        rows = np.ones((1, *shared.products.shape[1:]), np.float32)
-    products = _across(rows, shared.products.transpose(1, 2, 0))
+        rows = np.ones((1, len(shared.products), SLOTS), np.float32)
+    products = _across(rows, shared.products.swapaxes(1, 2))
     left, right = np.triu_indices(shared.columns.shape[2])
     gram = np.empty((len(products), *shared.columns.shape[2:] * 2))
     gram[:, left, right] = gram[:, right, left] = products
@@ -139,7 +140,7 @@ def _across(one: Singles, columns: Singles) -> Floats:
 def _mean_w(own: Own, shared: Shared, coefficients: Floats) -> Singles:
     """Return the forecast of every shown day [W]."""
     single = coefficients.astype(np.float32)
-    single[:, 0] += 1  # the target is what came less this column
+    single[:, 0] += 1  # as the target is less by it
     of_own_w = single[:, None, :_OWN] @ own.columns_w.reshape(len(single), _OWN, -1)
     mean_w: Singles = of_own_w.reshape(own.like_w.shape)
     mean_w += np.matmul(single[:, _OWN:], shared.columns.transpose(0, 2, 1)).swapaxes(0, 1)

@@ -43,6 +43,8 @@ from ledger.facts.interval import QUARTER_MS, Interval
 HORIZON = 16
 _WINDOWS = (1, 4, 16)
 _LONGEST = max(_WINDOWS)
+_LATEST = (np.arange(_LONGEST, 0, -1)[:, None] <= _WINDOWS).astype(np.float32)
+"""1 for those of the last 16 that are in each window, shape (16, 3)."""
 _AROUND = 4
 
 
@@ -151,18 +153,21 @@ class Coming:
 
 @dataclass(frozen=True, slots=True)
 class _Errors:
-    """Errors of the day-ahead forecast [W] in all quarters that have ended, shape (pods, ended)."""
+    """Errors of the day-ahead forecast [W] in all quarters that have ended, shape (pods, ended).
+
+    `known` is 1 where there is one, and 0 elsewhere.
+    """
 
     error_w: Singles
-    known: Booleans
+    known: Singles
 
 
 def _errors(fit: Fit, seen: Days, coming: Coming) -> _Errors:
     count = len(fit.mean_w)
     error_w = (seen.power_w - fit.mean_w).reshape(count, -1)[:, : coming.ended]
-    known = np.ones(error_w.shape, np.bool_)
+    known = np.ones(error_w.shape, np.float32)
     if seen.known is not None:
-        known = seen.known.reshape(count, -1)[:, : coming.ended]
+        known[:] = seen.known.reshape(count, -1)[:, : coming.ended]
     return _Errors(error_w * known, known)
 
 
@@ -192,15 +197,17 @@ def _learn(errors: _Errors, coming: Coming, penalty: float) -> _Learnt:
     """
     places = np.append(coming.origins, coming.begin)
     features, fresh = _means(errors, places - (coming.begin - coming.ended))
-    ahead = sliding_window_view(errors.error_w, HORIZON, axis=1)[:, coming.origins]
-    whole = sliding_window_view(errors.known, HORIZON, axis=1)[:, coming.origins].all(axis=2)
-    counted = whole & fresh[:, :-1]
+    ahead, known = (
+        sliding_window_view(each, HORIZON, axis=1)[:, coming.origins]
+        for each in (errors.error_w, errors.known)
+    )
+    counted = (known.min(axis=2) > 0) & fresh[:, :-1]
     past = features[:, :-1] * counted[:, :, None]
     target = ahead * counted[:, :, None]
     turned = past.swapaxes(1, 2)
     count = counted.sum(axis=1).astype(np.float64)
     sums = Sums((turned @ past).astype(np.float64), (turned @ target).astype(np.float64), count)
-    size = np.sqrt((target**2).mean(axis=(1, 2), dtype=np.float64))
+    size = np.sqrt((target**2).reshape(len(target), -1).mean(axis=1, dtype=np.float64))
     size[size == 0] = 1.0
     coefficients = solve(sums, np.repeat(size[:, None], len(_WINDOWS), axis=1), penalty)
     correction_w = (features[:, -1, None] @ coefficients)[:, 0]
@@ -211,14 +218,8 @@ def _learn(errors: _Errors, coming: Coming, penalty: float) -> _Learnt:
 
 def _means(errors: _Errors, places: Integers) -> tuple[Singles, Booleans]:
     """Return the means of the last errors before each place [W], and whether any is known."""
-    sums_w = _from_zero(errors.error_w)
-    counts = _from_zero(errors.known)
-    means = []
-    for window in _WINDOWS:
-        count = counts[:, places] - counts[:, places - window]
-        means.append((sums_w[:, places] - sums_w[:, places - window]) / np.maximum(count, 1))
-    return np.stack(means, axis=2).astype(np.float32), count > 0
-
-
-def _from_zero(row: Singles | Booleans) -> Floats:
-    return np.pad(np.cumsum(row, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
+    sums_w, counts = (
+        sliding_window_view(each, _LONGEST, axis=1)[:, places - _LONGEST] @ _LATEST
+        for each in (errors.error_w, errors.known)
+    )
+    return sums_w / np.maximum(counts, 1), counts[:, :, -1] > 0

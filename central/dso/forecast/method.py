@@ -28,7 +28,7 @@ class Method:
     least_weather_days: int = 14
     penalty: float = 0.1
     levels: tuple[float, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
-    block: int = 64
+    block: int = 48
 
     def __post_init__(self) -> None:
         """Refuse what no forecast could be made with."""
