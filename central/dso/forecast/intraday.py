@@ -201,7 +201,7 @@ def _learn(errors: _Errors, coming: Coming, penalty: float) -> _Learnt:
         sliding_window_view(each, HORIZON, axis=1)[:, coming.origins]
         for each in (errors.error_w, errors.known)
     )
-    counted = (known.min(axis=2) > 0) & fresh[:, :-1]
+    counted = (known @ np.ones(HORIZON, np.float32) == HORIZON) & fresh[:, :-1]
     past = features[:, :-1] * counted[:, :, None]
     target = ahead * counted[:, :, None]
     turned = past.swapaxes(1, 2)
