@@ -7,7 +7,7 @@ from central.markets.telling import seen_of, tell
 from central.scd.sessions_store import SqliteSessions
 from central.service import Central, opened
 from central.sessions.durable import DurableSession
-from central.sessions.states import MEANING, state_of
+from central.sessions.states import MEANING, state_at
 from ledger import command
 from ledger.command import Exit
 
@@ -28,7 +28,8 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace, central: Central) -> int:
     store = SqliteSessions(central.database)
-    found = {name: state_of(store.rows(name)) for name in store.sessions()}
+    now_ms = central.clock.now_ms()
+    found = {name: state_at(store.rows(name), now_ms) for name in store.sessions()}
     if arguments.json:
         states = {name: state.value for name, state in found.items()}
         command.show({"sessions": states}, "market-sessions")

@@ -12,7 +12,7 @@ from central.scd.documents import DocumentQuery, StoredDocument
 from central.scd.sessions import SessionRow
 from central.scd.sessions_store import SqliteSessions
 from central.service import Central
-from central.sessions.states import MEANING, is_tso_silent, state_of
+from central.sessions.states import MEANING, TOLD, SessionState, is_tso_silent, state_at
 from ledger.command import show
 from ledger.errors import Rejected
 
@@ -31,12 +31,14 @@ class Seen:
     Args:
         name: of the session.
         rows: as they ended.
+        state: as it is seen now.
         outcome: that tells all, once it is published.
         named: what the documents of the rows are called, by their hashes.
     """
 
     name: str
     rows: Sequence[SessionRow]
+    state: SessionState
     outcome: MarketOutcome | None
     named: Mapping[bytes, Mapping[str, object]]
 
@@ -55,14 +57,15 @@ def seen_of(central: Central, name: str) -> Seen:
             "there is no such session", where=name, remedy=f"known are: {known}",
             reason="no_session",
         )  # fmt: skip
-    return Seen(name, rows, _final(central, rows), _named(central, rows))
+    state = state_at(rows, central.clock.now_ms())
+    return Seen(name, rows, state, _final(central, rows), _named(central, rows))
 
 
 def _final(central: Central, rows: Sequence[SessionRow]) -> MarketOutcome | None:
     """Return the outcome that tells all, of a session that has published one."""
-    for stored in _stored(central, rows, DocumentQuery(ii=("I-08",))):
+    told = [row for row in rows if row.row in TOLD]
+    for stored in _stored(central, told, DocumentQuery(ii=("I-08",))):
         document, _ = opened_document(stored.signed)
-        # A session of real time takes the outcomes of its hours so far, which are not its own.
         if (
             isinstance(document, MarketOutcome)
             and document.stage is Stage.FINAL
@@ -96,7 +99,7 @@ def _stored(
 
 def tell(arguments: argparse.Namespace, seen: Seen) -> None:
     """Print a session: its rows, its merit order with the reasons, and its state."""
-    state = state_of(seen.rows)
+    state = seen.state
     if arguments.json:
         show({
             "session": seen.name, "state": state.value,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+from central.documents.header import Horizon
+from central.market.gates import named
 from central.scd.sessions import RowState, SessionRow
 from central.sessions.durable import MISSED, STOPPED
 
@@ -10,7 +12,8 @@ _ACQUIRED = ("DA-10a", "DA-3c", "RT-8a", "RT-3c")
 _OFFERED = ("DA-6b", "RT-9a")
 _ASSESSED = ("DA-14a", "RT-12a")
 _APPROVED = ("DA-16a", "RT-13a-approved")
-_TOLD = ("DA-17a", "RT-14a")
+TOLD = ("DA-17a", "RT-14a")
+"""The row of each market with which its outcome is published."""
 _PUBLISHED = ("DA-18a", "RT-15a")
 _TSO_ASKS = ("DA-2c", "RT-2c", "DA-3c", "RT-3c")
 
@@ -58,7 +61,27 @@ def state_of(rows: Sequence[SessionRow]) -> SessionState:
 
 def has_told(rows: Sequence[SessionRow]) -> bool:
     """Tell whether a session has published its outcome: what is left of it must follow."""
-    return any(row.row in _TOLD and row.has_ended for row in rows)
+    return any(row.row in TOLD and row.has_ended for row in rows)
+
+
+def state_at(rows: Sequence[SessionRow], now_ms: int) -> SessionState:
+    """Return the state of a session as whoever looks at an instant sees it.
+
+    Hours that have begun without an outcome are missed, though nobody was there to note it.
+
+    Args:
+        rows: of the session, in the order in which they ended.
+        now_ms: the instant [ms since 1970, UTC].
+
+    Raises:
+        Rejected: `unknown_session`: no session is ever called so.
+    """
+    state = state_of(rows)
+    if state not in {SessionState.OPEN, SessionState.FAILED} or not rows or has_told(rows):
+        return state
+    kept = named(rows[0].session)
+    is_late = kept.horizon is Horizon.REAL_TIME and now_ms >= kept.interval.start_ms
+    return SessionState.MISSED if is_late else state
 
 
 def is_tso_silent(rows: Sequence[SessionRow]) -> bool:

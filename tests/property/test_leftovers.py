@@ -74,7 +74,7 @@ def sold_of(outcomes: list[MarketOutcome]) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(some_offers(), st.lists(NEEDS, min_size=3, max_size=3), st.sampled_from(ReserveRule))
 def test_all_sessions_together_keep_what_an_offer_says(
     offers: list[FlexOffer], needs_kw: list[list[int]], reserve: ReserveRule
@@ -96,7 +96,7 @@ def test_all_sessions_together_keep_what_an_offer_says(
     assert len(moved) == len(set(moved))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.sets(st.integers(0, QUARTERS - 1), min_size=1), TIMES, NEEDS)
 def test_as_much_is_called_again_as_an_offers_times_leave(
     offered: set[int], times: dict[str, Any], needs_kw: list[int]

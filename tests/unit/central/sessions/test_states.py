@@ -1,5 +1,7 @@
 """Each way in which a session ends has its own name."""
 
+from dataclasses import replace
+
 import pytest
 
 from central.scd.sessions import RowState, SessionRow
@@ -11,6 +13,7 @@ from central.sessions.states import (
     in_round,
     is_tso_silent,
     round_free,
+    state_at,
     state_of,
 )
 
@@ -80,3 +83,15 @@ def test_an_outcome_that_is_told_binds() -> None:
     assert has_told(rows(forecast=OK, told=OK))
     assert not has_told(rows(forecast=OK, told=FAILED))
     assert not has_told(rows(forecast=OK))
+
+
+def test_hours_that_began_without_an_outcome_are_seen_to_be_missed() -> None:
+    hours, start_ms = "real-time 2026-05-28T19:00Z", 1_779_994_800_000
+    left = [replace(each, session=hours) for each in rows(forecast=FAILED)]
+    assert state_at(left, start_ms - 1) is SessionState.FAILED
+    assert state_at(left, start_ms) is SessionState.MISSED
+    told = [replace(each, session=hours, row="RT-14a") for each in rows(told=OK)]
+    assert state_at(told, start_ms) is SessionState.OPEN, "the plans are to follow"
+    of_a_day = [replace(each, session="day-ahead 2026-05-28") for each in rows(forecast=OK)]
+    assert state_at(of_a_day, start_ms) is SessionState.OPEN
+    assert state_at([], start_ms) is SessionState.OPEN
