@@ -27,6 +27,8 @@ TIMES = st.fixed_dictionaries({
     "rest_s": st.sampled_from([None, 900, 1_800, 2_700]),
     "longest_s": st.sampled_from([None, 900, 1_800]),
 })  # fmt: skip
+ALONE = [{"N": 1.0, "M": 1.0}]
+BOTH = [{"N": 1.0, "M": 0.7}, {"N": -0.37, "M": 0.53}]
 NEEDS = st.lists(st.integers(0, 3), min_size=QUARTERS, max_size=QUARTERS)
 
 
@@ -47,20 +49,26 @@ def some_offers(draw: st.DrawFn) -> list[FlexOffer]:
 
 def traded(
     offers: list[FlexOffer], hours: tuple[int, int], needs_kw: list[int],
-    before: list[MarketOutcome], rules: Rules = FIRM,
+    before: list[MarketOutcome], rules: Rules = FIRM, *, effects: list[dict[str, float]] = ALONE,
 ) -> MarketOutcome:  # fmt: skip
-    """Return what a session of some hours takes: the day first, then of what is left of it."""
+    """Return what a session of some hours takes: the day first, then of what is left of it.
+
+    Of two limits the second is told as well, and must not become worse.
+    """
     is_day = not before
     span = Interval(start_ms(hours[0]), start_ms(hours[1]))
     left = left_for(span, before, offers)
     assert before == [] or left.wanting == ""
     wanted = {(0, at): needs_kw[at] for at in range(*hours) if needs_kw[at]}
+    watched = [(1, at) for _, at in wanted] if len(effects) > 1 else []
+    asked = [request(99, wanted, effects, quarters=QUARTERS, watched=watched)] if wanted else []
     made = Book.of(
         SESSION if is_day else f"real-time {hours[0]}",
         Horizon.DAY_AHEAD if is_day else Horizon.REAL_TIME, span,
         offers=offers if is_day else left.offers, called=left.called,
-        requests=[request(99, wanted, [{"N": 1.0}], quarters=QUARTERS)] if wanted else [],
-        nodes={pod(k).code: "N" for k in range(MOST + 1)}, zones={"N": SUBSTATION},
+        requests=asked,
+        nodes={pod(k).code: "NM"[k % 2 - 1] for k in range(MOST + 1)},
+        zones=dict.fromkeys("NM", SUBSTATION),
     )  # fmt: skip
     return market_outcome(clear(made, rules), ENVELOPE, Stage.FINAL)
 
@@ -75,13 +83,19 @@ def sold_of(outcomes: list[MarketOutcome]) -> dict[str, list[tuple[int, int]]]:
 
 
 @settings(max_examples=80, deadline=None)
-@given(some_offers(), st.lists(NEEDS, min_size=3, max_size=3), st.sampled_from(ReserveRule))
+@given(
+    some_offers(), st.lists(NEEDS, min_size=3, max_size=3), st.sampled_from(ReserveRule),
+    st.sampled_from([ALONE, BOTH]),
+)  # fmt: skip
 def test_all_sessions_together_keep_what_an_offer_says(
-    offers: list[FlexOffer], needs_kw: list[list[int]], reserve: ReserveRule
-) -> None:
+    offers: list[FlexOffer], needs_kw: list[list[int]], reserve: ReserveRule,
+    effects: list[dict[str, float]],
+) -> None:  # fmt: skip
     outcomes: list[MarketOutcome] = []
     for hours, wanted in zip(HOURS, needs_kw, strict=True):
-        outcomes.append(traded(offers, hours, wanted, outcomes, Rules(reserve=reserve)))
+        outcomes.append(
+            traded(offers, hours, wanted, outcomes, Rules(reserve=reserve), effects=effects)
+        )
     known, sold = {each.mrid: each for each in offers}, sold_of(outcomes)
     for mrid, places in sold.items():
         starts = [ms for ms, _ in places]
@@ -89,7 +103,6 @@ def test_all_sessions_together_keep_what_an_offer_says(
         assert keeps_its_times(known[mrid], starts)
         if known[mrid].acceptance is Acceptance.BLOCK:
             assert len(starts) == len(known[mrid].quarters)
-            assert len({power_w for _, power_w in places}) == 1
     chosen = [mrid for mrid in sold if known[mrid].exclusive_group]
     assert len(chosen) <= 1
     moved = [(known[mrid].pod, ms) for mrid, each in sold.items() for ms, _ in each]
