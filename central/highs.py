@@ -31,6 +31,7 @@ _LINEAR: _Options = {"presolve": "off", "solver": "simplex"}
 # The root's cuts close the gap of what markets ask; sub-programmes take longer than all the rest.
 _WHOLE: _Options = {
     "mip_rel_gap": _GAP,
+    "mip_heuristic_run_feasibility_jump": False,
     "mip_heuristic_run_rins": False,
     "mip_heuristic_run_rens": False,
     "mip_heuristic_run_root_reduced_cost": False,

@@ -28,11 +28,9 @@ from central.market.binding import Coupled, Place, Sold, groups_of, keeps_its_ti
 from central.market.cells import Cells
 from central.market.demand import Demand
 from central.market.limits import Floats
+from central.market.scale import Scale
 from ledger.facts.interval import QUARTER_MS
 
-_W_PER_UNIT = 1e3
-_UEUR_PER_UNIT = 1e6
-_LEAST_PRICE = 1e-3
 _MS_PER_S = 1_000
 
 
@@ -95,6 +93,14 @@ class _Whole:
         self.coupled, self.sold = coupled, sold
         self.model = _Model()
         self.inside = np.isin(cells.start_ms, sorted(coupled.quarters))
+        self.columns = np.flatnonzero(self.inside[cells.cell])
+        price = cells.price_ueur_per_mwh
+        self.scale = Scale.of(
+            cells.width_w[self.columns], price[self.columns],
+            demand.cap_ueur_per_mwh[np.isin(demand.start_ms, sorted(coupled.quarters))],
+        )  # fmt: skip
+        self.cost, self.most = self.scale.costs(price), self.scale.powers(cells.most_w)
+        self.width = self.scale.powers(cells.width_w)
         self.own: dict[int, dict[int, int]] = {}
         for at in np.flatnonzero(self.inside).tolist():
             self.own.setdefault(int(cells.offer[at]), {})[int(cells.start_ms[at])] = at
@@ -113,20 +119,19 @@ class _Whole:
         values = self.model.solve()
         taken_w = np.zeros(len(self.cells))
         for at, terms in enumerate(self.power):
-            taken_w[at] = sum(values[one] * weight for one, weight in terms.items()) * _W_PER_UNIT
-        return np.clip(taken_w, 0.0, self.cells.most_w)
+            taken_w[at] = sum(values[one] * weight for one, weight in terms.items())
+        return np.clip(self.scale.watts(taken_w), 0.0, self.cells.most_w)
 
     # ── variables ───────────────────────────────────────────────────────────────────────────
 
     def _amounts(self) -> None:
         cells = self.cells
         blocks = {at for at in self.coupled.offers if self._is_block(at)}
-        for column in np.flatnonzero(self.inside[cells.cell]):
+        for column in self.columns:
             cell = int(cells.cell[column])
             if int(cells.offer[cell]) not in blocks:
-                price = float(cells.price_ueur_per_mwh[column])
-                width = float(cells.width_w[column]) / _W_PER_UNIT
-                self.power[cell][self.model.variable(_cost(price), width)] = 1.0
+                cost, width = float(self.cost[column]), float(self.width[column])
+                self.power[cell][self.model.variable(cost, width)] = 1.0
         for offer in sorted(blocks):
             self._block(offer)
 
@@ -134,19 +139,18 @@ class _Whole:
         """Add the share of a block, piece by piece where one of its prices changes."""
         cells = self.cells
         own = list(self.own[offer].values())
-        curves = {cell: _curve(cells, cell) for cell in own}
+        curves = {cell: self._curve(cell) for cell in own}
         ends = sorted({end / cells.most_w[cell] for cell in own for end, _ in curves[cell]})
         start = 0.0
         for end in ends:
             cost = sum(
-                float(cells.most_w[cell])
-                / _W_PER_UNIT
-                * _cost(_price_at(curves[cell], cells.most_w[cell] * (start + end) / 2))
+                float(self.most[cell])
+                * _cost_at(curves[cell], cells.most_w[cell] * (start + end) / 2)
                 for cell in own
             )
             piece = self.model.variable(cost, end - start)
             for cell in own:
-                self.power[cell][piece] = float(cells.most_w[cell]) / _W_PER_UNIT
+                self.power[cell][piece] = float(self.most[cell])
             start = end
 
     def _switches(self) -> None:
@@ -154,37 +158,49 @@ class _Whole:
         for offer in sorted(self.coupled.offers):
             bought = self.model.variable(0.0, 1.0, whole=True)
             self.is_bought[offer] = bought
-            for ms, cell in self.own[offer].items():
+            own = self.own[offer]
+            if self._is_block(offer):
+                self.is_taken.update({(offer, ms): bought for ms in own})
+                # The same share of each: what asks for the greatest one asks for all.
+                self._between(max(own.values(), key=self._least), bought)
+                continue
+            for ms, cell in own.items():
                 taken = bought
-                if len(self.own[offer]) > 1 and not self._is_block(offer):
+                if len(own) > 1:
                     taken = self.model.variable(0.0, 1.0, whole=True)
                     self.model.row({taken: 1.0, bought: -1.0}, high=0.0)
                 self.is_taken[offer, ms] = taken
                 self._between(cell, taken)
 
     def _between(self, cell: int, taken: int) -> None:
-        least = max(1.0, float(self.cells.least_w[cell])) / _W_PER_UNIT
-        most = float(self.cells.most_w[cell]) / _W_PER_UNIT
-        self.model.row({**self.power[cell], taken: -most}, high=0.0)
-        self.model.row({**self.power[cell], taken: -least}, low=0.0)
+        """Tie the share of a cell that is taken to whether it is."""
+        share = {one: weight / float(self.most[cell]) for one, weight in self.power[cell].items()}
+        self.model.row({**share, taken: -1.0}, high=0.0)
+        self.model.row({**share, taken: -self._least(cell)}, low=0.0)
+
+    def _least(self, cell: int) -> float:
+        """Return the least share of a cell that can be taken: a watt where nothing is said."""
+        return max(1.0, float(self.cells.least_w[cell])) / float(self.cells.most_w[cell])
 
     # ── rows ────────────────────────────────────────────────────────────────────────────────
 
     def _needs(self) -> None:
         for ms in sorted(self.coupled.quarters):
             rows = np.flatnonzero(self.demand.start_ms == ms)
+            needs = self.scale.needs(self.demand.need_w[rows])
+            caps = self.scale.caps(self.demand.cap_ueur_per_mwh[rows])
             cells = np.flatnonzero(self.cells.start_ms == ms)
             effect = self.demand.effect[ms]
-            for place, row in enumerate(rows):
+            for place, need in enumerate(needs.tolist()):
                 terms: dict[int, float] = {}
                 for at, cell in enumerate(cells):
                     if effect[place, at]:
                         for one, weight in self.power[cell].items():
                             terms[one] = terms.get(one, 0.0) + weight * float(effect[place, at])
-                cap = float(self.demand.cap_ueur_per_mwh[row])
+                cap = float(caps[place])
                 if np.isfinite(cap):
-                    terms[self.model.variable(cap / _UEUR_PER_UNIT, np.inf)] = 1.0
-                self.model.row(terms, low=float(self.demand.need_w[row]) / _W_PER_UNIT)
+                    terms[self.model.variable(cap, np.inf)] = 1.0
+                self.model.row(terms, low=need)
 
     def _one_sale(self) -> None:
         sellers: dict[tuple[str, int], list[int]] = {}
@@ -199,7 +215,7 @@ class _Whole:
         self._groups(already)
         self._links(already)
         for offer, bought_at in self.is_bought.items():
-            if offer not in already and not self._is_block(offer):
+            if offer not in already and len(self.own[offer]) > 1 and not self._is_block(offer):
                 own = {self.is_taken[offer, ms]: -1.0 for ms in self.own[offer]}
                 self.model.row({bought_at: 1.0, **own}, high=0.0)
 
@@ -272,6 +288,12 @@ class _Whole:
         if terms:
             self.model.row(terms, high=high)
 
+    def _curve(self, cell: int) -> list[tuple[float, float]]:
+        """Return end [W] and cost of each step of a cell."""
+        own = self.cells.cell == cell
+        ends_w = np.cumsum(self.cells.width_w[own])
+        return list(zip(ends_w.tolist(), self.cost[own].tolist(), strict=True))
+
     def _is_block(self, offer: int) -> bool:
         return self.offers[offer].acceptance is Acceptance.BLOCK
 
@@ -287,16 +309,5 @@ def solve_whole(
     return _Whole(cells, offers, demand, coupled, sold).solve()
 
 
-def _curve(cells: Cells, cell: int) -> list[tuple[float, float]]:
-    """Return end and price of each step of a cell."""
-    own = cells.cell == cell
-    ends = np.cumsum(cells.width_w[own])
-    return list(zip(ends.tolist(), cells.price_ueur_per_mwh[own].tolist(), strict=True))
-
-
-def _price_at(curve: Sequence[tuple[float, float]], power_w: float) -> float:
-    return next((price for end_w, price in curve if power_w <= end_w), curve[-1][1])
-
-
-def _cost(price_ueur_per_mwh: float) -> float:
-    return max(price_ueur_per_mwh / _UEUR_PER_UNIT, _LEAST_PRICE)
+def _cost_at(curve: Sequence[tuple[float, float]], power_w: float) -> float:
+    return next((cost for end_w, cost in curve if power_w <= end_w), curve[-1][1])

@@ -3,28 +3,35 @@
 ```
  up      every need is met                                           1428.57 -> 1429
  down    a watt less of what harms a limit that must hold, where it would not hold
- again   a watt more of something else, where that leaves a need short that was met
+ more    a watt more of something else, where that leaves a need short that was met
+ again   where that is not enough: the cheapest of all whole watts, as an integer programme
 ```
 
 A need that is short after that is short in whole watts, whatever is tried, and told as unmet.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from central.documents.offer import Acceptance, FlexOffer
+from central.highs import Programme, optimum
 from central.market.binding import TAKEN_W
 from central.market.cells import Cells
 from central.market.demand import effects
 from central.market.limits import Booleans, Floats, Integers, Limits
+from central.market.scale import Scale
 
 MISSING_W = 1e-2
 """What a need may be short of: it is not told as unmet."""
 _HOLDS_W = 1e-7
 _USEFUL = 1e-9
+_FREE = (None,) * 5
+_DEAR = 1e6  # a thousand times the dearest watt
 
 
 def whole_w(
@@ -54,8 +61,11 @@ def whole_w(
             np.concatenate([cap[at] for (*_, cap), at in zip(parts, rows, strict=True)]),
             wanted_w[inside], taken_w[inside],
         )  # fmt: skip
-        quarter.lower()
-        quarter.make_up()
+        if quarter.is_worse():
+            quarter.lower()
+            quarter.make_up()
+        if quarter.is_worse():
+            quarter.again()
         taken_w[inside] = quarter.taken_w
     return taken_w
 
@@ -106,6 +116,22 @@ class _Quarter:
             for offer in (self.offers[at] for at in self.cells.offer[self.inside])
         ], dtype=bool)  # fmt: skip
 
+    def lost(self, power_w: Floats, leave_w: float = _HOLDS_W) -> tuple[int, int]:
+        """Return how many rows do not hold that must, and what is told as unmet of others [W].
+
+        Args:
+            power_w: of each cell.
+            leave_w: what a need may be short of.
+        """
+        spare_w = self.effect @ power_w - self.need_w
+        broken = spare_w[self.must_hold] < -_HOLDS_W
+        short_w = np.ceil(-spare_w[~self.must_hold] - leave_w)
+        return int(broken.sum()), int(np.maximum(short_w, 0.0).sum())
+
+    def is_worse(self) -> bool:
+        """Tell whether whole watts do less than was wanted."""
+        return self.lost(self.taken_w) > (0, self.lost(self.wanted_w, MISSING_W)[1])
+
     def lower(self) -> None:
         """Take watts away, first those rounded up, until every row holds that must."""
         while True:
@@ -133,6 +159,58 @@ class _Quarter:
                     break
                 self.taken_w[at] += 1
 
+    def again(self) -> None:
+        """Take the cheapest whole watts of all, where they do more."""
+        columns = np.flatnonzero(np.isin(self.cells.cell, self.inside))
+        local = np.searchsorted(self.inside, self.cells.cell[columns])
+        is_open, least_w = self._bounds()
+        fixed_w = np.where(is_open, 0.0, self.taken_w)
+        programme = self._programme(columns, local, np.where(is_open, least_w, np.inf))
+        x_w = np.round(optimum(programme, where="whole watts of a clearing").x[: len(columns)])
+        found_w = fixed_w.copy()
+        np.add.at(found_w, local, x_w)
+        if self.lost(found_w) < self.lost(self.taken_w):
+            self.taken_w = found_w
+
+    def _programme(self, columns: Integers, local: Integers, least_w: Floats) -> Programme:
+        """Return the same programme in whole watts, where all rows may be short.
+
+        What must hold is short at a price that nothing else is worth.
+
+        Args:
+            columns: of the quarter-hour.
+            local: the cell of each.
+            least_w: of each cell; infinite where what is taken of it stays.
+        """
+        width_w, price = self.cells.width_w[columns], self.cells.price_ueur_per_mwh[columns]
+        scale, rows = Scale.of(width_w, price, self.cap_ueur_per_mwh), len(self.need_w)
+        short = np.where(self.must_hold, _DEAR, scale.caps(self.cap_ueur_per_mwh))
+        is_open = np.isfinite(least_w)
+        held_w = self.effect @ np.where(is_open, 0.0, self.taken_w)
+        bound = np.flatnonzero(is_open & (least_w > 0))
+        own = (local == bound[:, None]).astype(float)
+        matrix = [[self.effect[:, local], np.eye(rows)], [own, np.zeros((len(bound), rows))]]
+        return Programme(
+            cost=np.concatenate([scale.costs(price), short]),
+            matrix=sparse.csc_array(np.block(matrix)),
+            row_low=np.concatenate([self.need_w - held_w, least_w[bound]]),
+            row_high=np.full(rows + len(bound), np.inf),
+            upper=np.concatenate([width_w * is_open[local], np.full(rows, np.inf)]),
+            whole=np.ones(len(columns) + rows, dtype=bool),
+        )
+
+    def _bounds(self) -> tuple[Booleans, Floats]:
+        """Tell of which cells other watts may be taken, and how few, without breaking a tie."""
+        offers = [self.offers[at] for at in self.cells.offer[self.inside]]
+        pods = Counter(each.pod for each in offers)
+        is_free = np.array([_ties(each) == _FREE and pods[each.pod] == 1 for each in offers])
+        is_block = np.array([each.acceptance is Acceptance.BLOCK for each in offers])
+        least_w = self.cells.least_w[self.inside]
+        may_go = ~self.is_tied & (least_w <= 1)
+        opened: Booleans = ~is_block & ((self.taken_w > 0) | (is_free & may_go))
+        lowest: Floats = np.where(may_go, 0.0, np.maximum(least_w, 1.0))
+        return opened, lowest
+
     def _cheapest(self, row: int, met: Booleans) -> int:
         """Return the cell of which a watt more serves a row best and harms none, -1 if none."""
         spare_w = self.spare_w
@@ -156,10 +234,11 @@ class _Quarter:
         if self.taken_w[at] > 0:
             return True
         pods = {self.offers[self.cells.offer[each]].pod for each in self.inside[self.taken_w > 0]}
-        ties = (offer.linked_to, offer.exclusive_group, offer.longest_s, offer.rest_s,
-                offer.call_count)  # fmt: skip
-        is_free = ties == (None,) * len(ties) and offer.pod not in pods
-        return is_free and bool(more_w >= self.cells.least_w[cell])
+        return (
+            _ties(offer) == _FREE
+            and offer.pod not in pods
+            and bool(more_w >= self.cells.least_w[cell])
+        )
 
     def _next_price(self, at: int) -> float:
         """Return the price of the next watt of a cell [µEUR/MWh]."""
@@ -167,3 +246,9 @@ class _Quarter:
         ends_w = np.cumsum(self.cells.width_w[own])
         step = min(int(np.searchsorted(ends_w, self.taken_w[at], side="right")), len(ends_w) - 1)
         return float(self.cells.price_ueur_per_mwh[own][step])
+
+
+def _ties(offer: FlexOffer) -> tuple[object, ...]:
+    """Return what ties an offer to others or to other quarter-hours; all None if nothing does."""
+    return (offer.linked_to, offer.exclusive_group, offer.longest_s, offer.rest_s,
+            offer.call_count)  # fmt: skip

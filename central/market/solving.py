@@ -28,10 +28,8 @@ from central.market.cells import Cells
 from central.market.demand import Demand
 from central.market.integers import solve_whole
 from central.market.limits import Floats, Integers
+from central.market.scale import Scale
 
-_W_PER_UNIT = 1e3
-_UEUR_PER_UNIT = 1e6
-_LEAST_PRICE = 1e-3  # of a unit: what costs nothing is still not taken for nothing
 _NOTHING = 1e-9
 _ALIKE = 1e-12  # relative
 
@@ -76,7 +74,7 @@ def _apart(cells: Cells, demand: Demand, start_ms: int) -> Floats:
     price = cells.price_ueur_per_mwh[columns]
     need_w, cap = demand.need_w[rows], demand.cap_ueur_per_mwh[rows]
     if len(rows) == 1 and np.isfinite(cap[0]):
-        x_w = _merit_order(effect[0, local], price, cells.width_w[columns], need_w[0], cap[0])
+        x_w = _merit_order(effect[0, local], price, cells.width_w[columns], need_w[0], cap)
     else:
         x_w = _linear(effect[:, local], price, cells.width_w[columns], need_w, cap)
         x_w = _by_rank(x_w, cells, columns, local)
@@ -85,13 +83,14 @@ def _apart(cells: Cells, demand: Demand, start_ms: int) -> Floats:
 
 
 def _merit_order(
-    effect: Floats, price: Floats, width_w: Floats, need_w: float, cap: float
+    effect: Floats, price: Floats, width_w: Floats, need_w: float, cap: Floats
 ) -> Floats:
     """Return what is taken by price over effectiveness, up to the cap; ties by rank."""
+    scale = Scale.of(width_w, price, cap)
     useful = np.flatnonzero(effect > _NOTHING)
-    ratio = _cost(price[useful]) * _UEUR_PER_UNIT / effect[useful]
+    ratio = scale.costs(price[useful]) / effect[useful]
     place = np.lexsort((useful, price[useful], _rank(ratio)))
-    order = useful[place][ratio[place] <= cap]
+    order = useful[place][ratio[place] <= scale.caps(cap)[0] * (1.0 + _ALIKE)]
     reached_w = np.cumsum(effect[order] * width_w[order])
     left_w = np.clip(need_w - (reached_w - effect[order] * width_w[order]), 0.0, None)
     x_w = np.zeros(len(price))
@@ -113,17 +112,17 @@ def _rank(ratio: Floats) -> Integers:
 
 def _linear(effect: Floats, price: Floats, width_w: Floats, need_w: Floats, cap: Floats) -> Floats:
     """Return what is taken by linear programme."""
-    soft = np.isfinite(cap)
+    soft, scale = np.isfinite(cap), Scale.of(width_w, price, cap)
     shortage = np.eye(len(need_w))[:, soft]
     programme = Programme(
-        cost=np.concatenate([_cost(price), cap[soft] / _UEUR_PER_UNIT]),
+        cost=np.concatenate([scale.costs(price), scale.caps(cap[soft])]),
         matrix=sparse.csc_array(np.hstack([effect, shortage])),
-        row_low=need_w / _W_PER_UNIT,
+        row_low=scale.needs(need_w),
         row_high=np.full(len(need_w), np.inf),
-        upper=np.concatenate([width_w / _W_PER_UNIT, np.full(int(soft.sum()), np.inf)]),
+        upper=np.concatenate([scale.powers(width_w), np.full(int(soft.sum()), np.inf)]),
     )
     found = optimum(programme, where="market clearing")
-    x_w: Floats = np.clip(found.x[: len(price)] * _W_PER_UNIT, 0.0, width_w)
+    x_w: Floats = np.clip(scale.watts(found.x[: len(price)]), 0.0, width_w)
     return x_w
 
 
@@ -144,8 +143,3 @@ def _by_rank(x_w: Floats, cells: Cells, columns: Integers, local: Integers) -> F
     shared = x_w.copy()
     shared[order] = np.clip(total_w[group] - (before_w - before_w[first][group]), 0.0, width_w)
     return shared
-
-
-def _cost(price: Floats) -> Floats:
-    cost: Floats = np.maximum(price / _UEUR_PER_UNIT, _LEAST_PRICE)
-    return cost

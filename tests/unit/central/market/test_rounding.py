@@ -1,6 +1,7 @@
 """Whole watts: what is met in parts of a watt is met in whole ones, and no limit pays for it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,30 @@ def test_a_dearer_watt_than_is_paid_makes_up_for_nothing() -> None:
     told = outcome_of(of)
     assert awards_of(told) == {1: [6_666], 3: [1_000]}
     held(of, told, asked)
+
+
+def test_a_watt_less_of_what_harms_another_need_is_found() -> None:
+    """Each offer helps a need that the other one harms: rounding both up leaves one short."""
+    effects = [{"N0": 0.185, "N1": 0.692, "N2": 0.32, "best": 1.0},
+               {"N0": 0.3, "N1": -0.307, "N2": 0.4, "best": 1.0}]  # fmt: skip
+    asked = request(
+        10**6, {(0, 0): 5, (1, 0): 3}, effects, quarters=1, most_eur_per_mwh=785.0
+    )  # fmt: skip
+    asked = replace(asked, violations=tuple(
+        replace(each, excess_milli=excess_milli)
+        for each, excess_milli in zip(asked.violations, (4_697, 2_685), strict=True)
+    ))  # fmt: skip
+    made = [offer(k, {0: 1}, eur, quarters=1) for k, eur in enumerate((370, 90, 110, 130), 1)]
+    most_w = 18_093, 4_389, 2_811, 212
+    offers = [replace(each, quarters=(replace(
+        each.quarters[0], minimum_w=56 if each is made[3] else 0,
+        steps=(replace(each.quarters[0].steps[0], up_to_w=up_to_w),),
+    ),)) for each, up_to_w in zip(made, most_w, strict=True)]  # fmt: skip
+    of = book(offers, [asked], {1: "N2", 2: "N0", 3: "N1", 4: "N1"}, quarters=1)
+    told = outcome_of(of)
+    assert not told.unmet
+    relief = relief_nano(of, told, asked)
+    assert all(relief[key] >= wanted for key, wanted in wanted_nano(asked).items())
 
 
 SHARES = st.integers(-600, 900).map(lambda each: each / 1_000)
