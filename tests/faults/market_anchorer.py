@@ -1,12 +1,21 @@
-"""A process that anchors the market log, and kills itself right after one of its calls."""
+"""Processes that anchor the market log, and kill themselves right after one of their calls.
 
+Started once, it reads an order a line and lets a fork of itself follow it: a process like any
+other, but for the seconds that imports take. Each answer is the exit status, negative for a
+signal.
+"""
+
+import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# What is else imported on the way to a ledger, once instead of in every fork.
+import ledger.chain.client  # noqa: F401
 from central.config import CentralConfig
 from central.service import opened
 from ledger.configuration import load
@@ -38,7 +47,7 @@ class Dying:
         return called
 
 
-def main(file: Path, point: int) -> None:
+def anchor(file: Path, point: int) -> None:
     """Anchor until it is final, or until death; print how many calls were made."""
     config = load(CentralConfig, file, program="central").value
     with opened(config) as central, central.anchorer() as anchorer:
@@ -50,5 +59,26 @@ def main(file: Path, point: int) -> None:
     print(Dying.counted)
 
 
+def follow(order: dict[str, Any]) -> int:
+    """Follow an order in a fork, and return how it ended."""
+    child = os.fork()
+    if child == 0:
+        said = os.open(Path(order["log"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        status = 1
+        try:
+            anchor(Path(order["file"]), order["point"])
+            status = 0
+        except Exception:  # noqa: BLE001 -- told to whoever judges the process
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    for line in sys.stdin:
+        print(follow(json.loads(line)), flush=True)

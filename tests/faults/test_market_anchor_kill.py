@@ -3,9 +3,11 @@
 On the embedded chain and on a node not written here.
 """
 
+import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,10 +37,11 @@ SENDER = SigningKey.generate("EdDSA")
 
 @dataclass
 class Bench:
-    """A configuration with a ledger, and how many documents are stored."""
+    """A configuration with a ledger, who anchors by it, and how many documents are stored."""
 
     file: Path
     chain: LedgerChain
+    runner: "subprocess.Popen[str]"
     count: int = 0
 
     def sealed(self, central: Central) -> None:
@@ -52,17 +55,19 @@ class Bench:
     def opened(self) -> CentralConfig:
         return load(CentralConfig, self.file, program="central").value
 
-    def anchored(self, point: int) -> subprocess.CompletedProcess[str]:
-        """Let a process anchor, to the end or to its death."""
-        command = [sys.executable, "-m", "tests.faults.market_anchorer"]
-        command += [str(self.file), str(point)]
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
-        )
+    def anchored(self, point: int) -> tuple[int, str]:
+        """Let a process anchor, to the end or to death; return how it ended and what it said."""
+        assert self.runner.stdin is not None
+        assert self.runner.stdout is not None
+        said = self.file.with_name("said.log")
+        order = {"file": str(self.file), "point": point, "log": str(said)}
+        self.runner.stdin.write(json.dumps(order) + "\n")
+        self.runner.stdin.flush()
+        return int(self.runner.stdout.readline()), said.read_text()
 
 
 @pytest.fixture
-def bench(tmp_path: Path, ledger_chain: LedgerChain) -> Bench:
+def bench(tmp_path: Path, ledger_chain: LedgerChain) -> Iterator[Bench]:
     contract = ledger_chain.deployed(log_id(ORIGIN))
     SigningKey.generate("EdDSA").save(tmp_path / "log.key")
     account = tmp_path / "account.key"
@@ -77,25 +82,28 @@ def bench(tmp_path: Path, ledger_chain: LedgerChain) -> Bench:
         f'[chain]\nurls = ["{ledger_chain.url}"]\nchain_id = {ledger_chain.chain_id}\n'
         f'contract = "{contract}"\naccount_file = "account.key"\n'
     )
-    made = Bench(file, ledger_chain)
-    with opened(made.opened(), create=True) as central:
-        made.sealed(central)
-    return made
+    command = [sys.executable, "-m", "tests.faults.market_anchorer"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe) as runner:
+        made = Bench(file, ledger_chain, runner)
+        with opened(made.opened(), create=True) as central:
+            made.sealed(central)
+        yield made
 
 
 @pytest.mark.timeout(600)
 def test_killed_at_every_call_each_head_is_anchored_once(bench: Bench) -> None:
-    untouched = bench.anchored(10_000)
-    assert untouched.returncode == 0, untouched.stderr
-    calls = int(untouched.stdout)
+    status, said = bench.anchored(10_000)
+    assert status == 0, said
+    calls = int(said.splitlines()[-1])
     assert calls >= 5
     ledger, rounds = bench.chain.ledger(), 1
     nonce = ledger.account_nonce()
     for point in range(1, calls + 1):
         with opened(bench.opened()) as central:
             bench.sealed(central)
-        died = bench.anchored(point)
-        assert died.returncode == -signal.SIGKILL, died.stderr
+        status, said = bench.anchored(point)
+        assert status == -signal.SIGKILL, said
         with opened(bench.opened()) as central, central.anchorer() as anchorer:
             anchorer._pending_s = 0.02
             assert anchorer.settle(give_up_s=30) == bench.count
