@@ -1,18 +1,24 @@
-"""A market day by the command line: a real database, keys in files, export, and a check of it."""
+"""A market day by the command line: a real database, keys in files, export, and a check of it.
+
+Of a village; the demo does the same with the packaged grid.
+"""
 
 from pathlib import Path
 
 from central.__main__ import main
 from central.calendar import day_start_ms
 from tests.desks import DAY
-from tests.rooms import Told, demo_room
+from tests.rooms import Room, Told
+from tests.villages import village, village_history, village_seats
 
-EVENING_S = 18 * 3_600 + 1_860
+EVENING_S = 18 * 3_600 + 960
+SHARE = 2.3
 NAME = f"day-ahead {DAY.isoformat()}"
 
 
 def test_a_day_is_traded_told_exported_and_found_the_same(tmp_path: Path, capsys: Told) -> None:
-    room = demo_room(tmp_path)
+    past = village_history(DAY, SHARE)
+    room = Room(tmp_path, DAY, past, None, village_seats(), village())
     room.open(capsys)
 
     status, told = room.run(capsys, "market", "run", "--day", DAY.isoformat())
@@ -21,7 +27,7 @@ def test_a_day_is_traded_told_exported_and_found_the_same(tmp_path: Path, capsys
     assert {f"DA-{number}a" for number in range(1, 19)} <= set(told["steps"])
     assert {"DA-1b", "DA-6b", "DA-1c", "DA-2c", "DA-3c", "ST-1"} <= set(told["steps"])
     outcome = told["outcome"]
-    assert len({each["pod"] for each in outcome["awards"]}) >= 40
+    assert len({each["pod"] for each in outcome["awards"]}) >= 2
     assert all(each["because"] for each in [*outcome["awards"], *outcome["not_taken"]])
 
     assert room.run(capsys, "market", "show", NAME)[1]["outcome"] == outcome
@@ -51,7 +57,7 @@ def test_a_day_is_traded_told_exported_and_found_the_same(tmp_path: Path, capsys
     assert status == 3, "that head is from before these hours"
     assert (verified["difference"], verified["outcomes"]) == ("", 4)
 
-    other = room.config.read_text().replace("[market]", '[market]\npricing = "pay_as_cleared"')
+    other = room.config.read_text().replace("[market]", "[market]\nprice_cap_eur_per_mwh = 300.0")
     room.config.write_text(other)
     status, verified = room.run(capsys, "market", "verify", export, "--trust", trust)
     assert status == 1
