@@ -1,5 +1,7 @@
 """`certiflex central dso` and `history`: what is typed, what is told, and with which status."""
 
+import contextlib
+import io
 import json
 import logging
 import re
@@ -186,31 +188,39 @@ def test_phases_are_told_drawn_and_named_in_the_alert(
     assert all(each["value_pct"] > each["limit_pct"] for each in told["unbalances"])
 
 
-def test_the_plan_is_told_and_drawn(config: Path, capsys: Told, tmp_path: Path) -> None:
-    status, out, _ = run(capsys, config, "dso", "plan", *ON_DAY, "--to", tmp_path)
+@pytest.fixture(scope="module")
+def planned(config: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
+    """Return how the plan of the day ended, what it told, and where it wrote."""
+    folder, told = tmp_path_factory.mktemp("plan"), io.StringIO()
+    with contextlib.redirect_stdout(told):
+        status = main(["dso", "plan", *ON_DAY, "--to", str(folder), "-c", str(config)])
+    return status, told.getvalue(), folder
+
+
+def test_the_plan_is_told_and_drawn(planned: tuple[int, str, Path]) -> None:
+    status, out, folder = planned
     assert status == 1
     assert "TR-1" in out
     assert out.splitlines()[-1].endswith("the rest needs flexibility")
     for name in ("feeder.svg", "own-means.svg"):
-        assert (tmp_path / name).read_text(encoding="utf-8").startswith("<svg")
+        assert (folder / name).read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_requests_are_told_and_who_can_help_is_drawn(
     config: Path, capsys: Told, tmp_path: Path
 ) -> None:
-    _, out, _ = run(capsys, config, "dso", "request", *ON_DAY, "--to", tmp_path)
-    assert "up" in out
+    _, out, _ = run(capsys, config, "dso", "request", *ON_DAY, "--to", tmp_path, "--json")
     assert (tmp_path / "who-can-help.svg").exists()
-    assert list(tmp_path.glob("I-06-*.json"))
-    _, out, _ = run(capsys, config, "dso", "request", *ON_DAY, "--json")
     documents = json.loads(out)["documents"]
     assert {each["ii"] for each in documents} == {"I-06"}
+    assert len(list(tmp_path.glob("I-06-*.json"))) == len(documents)
 
 
 def test_all_at_once_tells_writes_and_draws_what_the_single_verbs_do(
-    config: Path, capsys: Told, tmp_path: Path
+    config: Path, capsys: Told, tmp_path: Path, planned: tuple[int, str, Path]
 ) -> None:
-    status, out, _ = run(capsys, config, "dso", "all", *ON_DAY, "--to", tmp_path, "--json")
+    whole = ("dso", "all", *ON_DAY, "--to", tmp_path, "--send", "--json")
+    status, out, err = run(capsys, config, *whole)
     told = json.loads(out)
     left = [each for request in told["documents"][3:] for each in request["unsolved"]]
     assert status == (1 if left else 0)
@@ -221,11 +231,16 @@ def test_all_at_once_tells_writes_and_draws_what_the_single_verbs_do(
     written = {file.name for file in tmp_path.iterdir()}
     documents = {f"{each['ii']}-{each['mrid']}.json" for each in told["documents"]}
     assert written == documents | {"feeder.svg", "own-means.svg", "who-can-help.svg"}
+    # Without a SCADA own means are kept all the same, and that nobody has them is said.
+    (kept,) = tmp_path.glob("I-11-*.json")
+    assert f"{kept}: no SCADA is configured" in err
+    status, _, err = run(capsys, config, "dso", "send", kept)
+    assert (status, "there is no SCADA" in err) == (2, True)
     _, out, _ = run(capsys, config, "dso", "all", *ON_DAY)
-    _, alone, _ = run(capsys, config, "dso", "plan", *ON_DAY)
-    before, after = out.split(alone)
+    before, after = out.split(planned[1])
     assert before.splitlines()[0].split()[0] == "element"
-    assert after.splitlines()[0].split()[0] == "direction"
+    head, first, *_ = after.splitlines()
+    assert (head.split()[0], first.split()[0]) == ("direction", "up")
 
 
 def with_scada(config: Path, url: str) -> Path:
@@ -297,17 +312,6 @@ def test_the_next_hours_are_planned_from_where_the_changers_stand(
     status, out, err = run(capsys, there, "dso", "assess", "--hours")
     assert (status, out) == (5, "")
     assert "SCADA does not answer" in err, "nobody guesses where they stand"
-
-
-def test_without_scada_own_means_are_kept_and_that_nobody_has_them_is_said(
-    config: Path, capsys: Told, tmp_path: Path
-) -> None:
-    status, _, err = run(capsys, config, "dso", "all", *ON_DAY, "--send", "--to", tmp_path)
-    assert status in {0, 1}
-    (kept,) = tmp_path.glob("I-11-*.json")
-    assert f"{kept}: no SCADA is configured" in err
-    status, _, err = run(capsys, config, "dso", "send", kept)
-    assert (status, "there is no SCADA" in err) == (2, True)
 
 
 def written(file: Path, documents: Sequence[Document]) -> Path:
