@@ -51,7 +51,7 @@ DAYS = {
     96: date(2026, 6, 18),
     100: date(2026, 10, 25),  # summer time ends
 }
-DAYS_BEFORE = 42
+DAYS_BEFORE = 21
 KEY = SigningKey.generate("EdDSA")
 
 
