@@ -34,6 +34,8 @@ from tests.servers import Mosquitto, Server, free_port
 NODES = 4
 SEGMENTS = 60
 WAIT_S = 60.0
+RATE = 4.0
+"""How much faster than the wall clock the gateway's goes: a window is a second of waiting."""
 RECEIPTS = receipt_topic(0).replace("/0/", "/+/")
 
 
@@ -97,6 +99,7 @@ class Stage:
         self.folder = folder
         self.broker = broker
         self.file = folder / "gateway.toml"
+        self.began_ms = SystemClock().now_ms()
         self.health, self.chain_port = free_port(), free_port()
         self._write("http://127.0.0.1:1")
         assert main(["init", "-c", str(self.file)]) == 0
@@ -112,7 +115,7 @@ class Stage:
         )  # fmt: skip
         self.config = load(GatewayConfig, self.file, program="gateway", environ={}).value
         self.key = SigningKey.load(self.config.gateway_key_file)
-        first = slot_of(SystemClock().now_ms()) // 15 - SEGMENTS - 200
+        first = slot_of(self.began_ms) // 15 - SEGMENTS - 200
         self.nodes = [TestNode(index, slot=first * 15) for index in range(NODES)]
         self.central = FakeCentral(ORIGIN, self.key.public)
 
@@ -146,6 +149,7 @@ class Stage:
             "longest_pause_s = 0.3\nbatch = 20\n"
             f'[chain]\nurls = ["http://127.0.0.1:{self.chain_port}"]\nlongest_pause_s = 0.3\n'
             f"[health]\nport = {self.health}\n"
+            f"[clock]\norigin_ms = {self.began_ms}\nrate = {RATE}\n"
         )
 
     def judge(self, fleet: Fleet) -> None:
