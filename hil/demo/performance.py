@@ -14,7 +14,7 @@ from hil.demo.market import Market, MarketDay, MarketSession
 from hil.demo.merit import table_of
 from hil.demo.operator import DsoDay, bring_history, dso_day
 from hil.demo.play import Acts, Cast, Play
-from hil.demo.real_time import line_fails
+from hil.demo.real_time import Handed, line_fails
 from hil.demo.report import Report
 from hil.demo.screen import Screen
 from hil.demo.setting import set_up
@@ -55,7 +55,7 @@ async def _finished(stage: Stage, screen: Screen, *, keep: bool) -> Report | Non
         if performance.done():
             stage.cut()
             return
-        told = f"told to end, as {stage.running()} programs are now; once more kills them"
+        told = f"told to end: {stage.running()} programs are ending; once more kills them"
         screen.tell(stage.clock.now_ms(), "step", told)
         performance.cancel()
 
@@ -95,20 +95,23 @@ async def _played(stage: Stage, screen: Screen, *, keep: bool) -> Report:
     play = Play(stage, cast, screen)
     market = Market(stage, play.tell)
     play.tell("step", "keys made, contract deployed, nodes enrolled")
-    with acts("evidence, and everything that fails"):
-        _, day = await asyncio.gather(play.play(), _day(stage, play, market, acts))
     async with asyncio.TaskGroup() as meanwhile:
-        report = await _judged(stage, play, market, day, acts=acts, meanwhile=meanwhile)
+        with acts("evidence and markets, and everything that fails"):
+            _, traded = await asyncio.gather(
+                play.play(), _traded(stage, play, market, acts, meanwhile)
+            )
+        report = await _judged(stage, play, market, traded, acts)
     if keep:
         with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is how it is meant to end
-            await _stay(stage, cast, screen, report)
+            await _stay(stage, play, report)
+    await play.close()
     return report
 
 
-async def _day(
-    stage: Stage, play: Play, market: Market, acts: Acts
-) -> tuple[DsoDay, MarketSession]:
-    """Bring the plant's past while there is little to do, and go through the market of the day."""
+async def _traded(
+    stage: Stage, play: Play, market: Market, acts: Acts, meanwhile: asyncio.TaskGroup
+) -> tuple[DsoDay, MarketSession, Handed]:
+    """Bring the plant's past, go through the market of the day, and let a line fail."""
     with acts("history"):
         rows = await bring_history(stage, play.clock.now_ms())
     play.tell("step", f"{rows:,} quarter-hours of the past imported, marked so")
@@ -118,24 +121,25 @@ async def _day(
     with acts("day ahead: the market"):
         session = await market.day_ahead(dso.day)
     play.screen.lay_out(table_of(session.session, session.merit))
-    return dso, session
-
-
-async def _judged(
-    stage: Stage, play: Play, market: Market, day: tuple[DsoDay, MarketSession],
-    *, acts: Acts, meanwhile: asyncio.TaskGroup,
-) -> Report:  # fmt: skip
-    dso, session = day
+    await play.delivered.wait()
     with acts("the next hours, and their market"):
         handed = await line_fails(stage, market, play.clock, play.tell, meanwhile)
     play.screen.lay_out(table_of(handed.market.session, handed.market.merit))
+    return dso, session, handed
+
+
+async def _judged(
+    stage: Stage, play: Play, market: Market, traded: tuple[DsoDay, MarketSession, Handed],
+    acts: Acts,
+) -> Report:  # fmt: skip
+    dso, session, handed = traded
     await play.stop_writers()
     with acts("proofs"):
         evidence, (anchored_size, proven) = await asyncio.gather(
             _evidence(stage, play, acts),
             market.proved([session.session, handed.market.session]),
         )
-    traded = MarketDay(
+    trading = MarketDay(
         day_ahead=session,
         real_time=handed.market,
         anchored_size=anchored_size,
@@ -149,7 +153,7 @@ async def _judged(
         gas_per_window=play.gas_per_window(),
         dso=dso,
         real_time=real_time,
-        market=traded,
+        market=trading,
         simulated_s=play.span.duration_ms // 1000,
         acts_s=acts.taken_s,
         wall_s=acts.so_far_s(),
@@ -205,13 +209,14 @@ async def _tampering(stage: Stage, play: Play) -> dict[str, Any]:
     return {"row": row, "named": named, "findings": len(document["findings"])}
 
 
-async def _stay(stage: Stage, cast: Cast, screen: Screen, report: Report) -> None:
+async def _stay(stage: Stage, play: Play, report: Report) -> None:
     """Start again what was stopped for the proofs, and stay until Ctrl-C."""
-    await cast.gateway.start()
-    await asyncio.gather(*(node.start() for node in cast.nodes.values()))
+    file = stage.path("report.json")
+    report.write(file)
+    play.tell("back" if report.holds() else "fault", f"{report.verdict()}; every figure in {file}")
+    await play.cast.gateway.start()
+    await asyncio.gather(*(node.start() for node in play.cast.nodes.values()))
     status = await gateway_status(stage)
-    now_ms = stage.clock.now_ms()
-    screen.tell(now_ms, "step", f"up again at window {status['windows_closed']}; Ctrl-C ends it")
-    screen.tell(now_ms, "step", f"API {stage.central_url}, tokens in {stage.path('central')}")
-    report.write(stage.path("report.json"))
-    await asyncio.Event().wait()
+    play.tell("step", f"up again at window {status['windows_closed']}; Ctrl-C ends it")
+    play.tell("step", f"API {stage.central_url}, tokens in {stage.path('central')}")
+    await play.watch()

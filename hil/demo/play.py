@@ -73,6 +73,9 @@ class Play:
         stage: set up, with the chain running.
         cast: all programs.
         screen: where it is shown.
+
+    Whoever asks the servers waits until they are `up`; who needs what the light nodes have just
+    measured, until all is `delivered` again, and nobody takes it away.
     """
 
     stage: Stage
@@ -82,6 +85,7 @@ class Play:
     witness: Witness = field(init=False)
     span: Interval = field(init=False)
     up: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    delivered: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     status: dict[str, Any] = field(default_factory=dict, init=False)
     _central: Central = field(init=False)
 
@@ -99,19 +103,23 @@ class Play:
             CertiflexError: something did not come up, or did not come back.
         """
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._look()), group.create_task(self.witness.listen())]
+            tasks = [group.create_task(self.watch()), group.create_task(self.witness.listen())]
             await self._begin()
             await self._things_go_wrong()
             await self._curtain()
             for task in tasks:
                 task.cancel()
+
+    async def close(self) -> None:
+        """Let go of the database."""
         await self._central.close()
 
     # ── acts ────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self) -> None:
-        for program in (self.cast.broker, self.cast.central, self.cast.gateway, self.cast.bench):
-            await program.start()
+        cast = self.cast
+        servers = (cast.broker, cast.central, cast.gateway, cast.bench)
+        await asyncio.gather(*(server.start() for server in servers))
         self.tell("step", "broker, database, gateway and meters are up")
         self.up.set()
         await asyncio.gather(*(node.start() for node in self.cast.nodes.values()))
@@ -141,6 +149,7 @@ class Play:
         self.tell("back", "the broker is back; what waited is delivered, newest first")
         last_border_ms = self.clock.now_ms() - WINDOW_S * 1000
         await self._until(lambda: self._covered(last_border_ms), "nothing waits at the light nodes")
+        self.delivered.set()
 
         self.tell("fault", "the chain is taken away (kill -9); windows wait")
         await self.cast.chain.kill()
@@ -214,7 +223,8 @@ class Play:
             for row in nodes
         )
 
-    async def _look(self) -> None:
+    async def watch(self) -> None:
+        """Show how everything stands, until cancelled."""
         while True:
             with contextlib.suppress(Unavailable):
                 await self._look_once()

@@ -56,6 +56,10 @@ class Report:
         document = {"schema": SCHEMA, "holds": self.holds(), **asdict(self)}
         path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
+    def verdict(self) -> str:
+        """Return in a word or two whether everything was as it must be."""
+        return "everything held" if self.holds() else "NOT everything held"
+
     def summary(self) -> str:
         """Return what a person wants to know, in a few lines."""
         gaps = ", ".join(f"{count} {cause}" for cause, count in sorted(self.gaps.items()))
@@ -78,8 +82,7 @@ class Report:
             ("both markets", self.market.summary()),
         ]
         lines = [f"  {name:<18}{value}" for name, value in rows]
-        verdict = "everything held" if self.holds() else "NOT everything held"
-        return "\n".join([verdict, *lines, *(f"  ! {each}" for each in self.violations)])
+        return "\n".join([self.verdict(), *lines, *(f"  ! {each}" for each in self.violations)])
 
 
 def _told(counts: Mapping[str, int]) -> str:

@@ -26,9 +26,8 @@ async def set_up(stage: Stage) -> Program:
     )
     stage.log_key, stage.field_key = made["log_key"], sensors["key"]
     chain = stage.chain(made["account"], payer)
-    await chain.start()
     stage.contract, _, _ = await asyncio.gather(
-        _deploy(stage, payer), _prepare_central(stage), _enrol_all(stage)
+        _deploy(stage, chain, payer), _prepare_central(stage), _enrol_all(stage)
     )
     _write_central(stage)
     return chain
@@ -40,8 +39,9 @@ async def _payer(stage: Stage) -> str:
     return str(told["address"])
 
 
-async def _deploy(stage: Stage, payer: str) -> str:
-    """Return the contract, deployed, with the market log opened in it for who anchors that."""
+async def _deploy(stage: Stage, chain: Program, payer: str) -> str:
+    """Start the chain; return its contract, with the market log opened for who anchors that."""
+    await chain.start()
     deployed = await stage.told("gateway", "chain", "deploy", *_with(stage, "gateway"))
     contract = str(deployed["contract"])
     await _command(

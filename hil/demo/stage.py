@@ -25,7 +25,8 @@ AGGREGATORS = ("aggregator-1", "aggregator-2")
 PARTIES = ("dso", "market", "tso", "brp", "owners", *AGGREGATORS)
 WINDOW_S = 60
 # The same evening each time, so that the same is asked and sold: the next hours hold its peak.
-EVENING = datetime(2026, 11, 26, 18, 20, tzinfo=ZoneInfo("Europe/Rome"))
+# SCADA moves at quarter-hours, each 90 s from the next: at 18:45 the rest has just been shown.
+EVENING = datetime(2026, 11, 26, 18, 27, tzinfo=ZoneInfo("Europe/Rome"))
 _KINDS = ("flat", "solar", "storage", "electric")
 _FIRST_SERIAL = 23_110_001
 _LIFE_BEFORE_MS = 3 * 86_400_000
