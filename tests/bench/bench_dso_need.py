@@ -222,7 +222,9 @@ def test_validation_of_a_day(figures: Figures) -> None:
         Figure(
             subject="DSO: validation of a day, under two quantiles too",
             size="200 offers × 96 quarters", unit="s",
-            ours=seconds_of(lambda: validate(FLOW, drawn_va, taken, KEPT, beside=beside), repeats=3),
+            ours=seconds_of(
+                lambda: validate(FLOW, drawn_va, taken, KEPT, beside=beside), repeats=3
+            ),
             peer=seconds_of(ours, repeats=3), peer_name="on the mean alone",
             note="What all deliver, and 10 % more, with 30 % less and more drawn as well",
         )
