@@ -18,14 +18,15 @@ def own_means(desk: Desk, outcome: Outcome) -> Pictures:
     }
 
 
-def who_can_help(desk: Desk, need: Need) -> Pictures:
+def who_can_help(desk: Desk, outcome: Outcome) -> Pictures:
     """Return who moves the limit that presses most, as SVG; nothing where none presses."""
-    worst = _most_pressed(need)
+    worst = _most_pressed(outcome.need)
     if worst is None:
         return {}
     named = desk.grid.nodes if worst.bound.is_voltage else desk.grid.branches
     unit = "pu" if worst.bound.is_voltage else "% of its rating"
-    picture = sensitivity_map(desk.grid, worst.per_w, named[worst.element].name, unit)
+    setting = outcome.plan.setting.of(worst.quarter)
+    picture = sensitivity_map(desk.grid, worst.per_w, named[worst.element].name, unit, setting)
     return {"who-can-help.svg": picture}
 
 

@@ -158,7 +158,7 @@ def _request(arguments: argparse.Namespace) -> int:
     tell(arguments, "dso-request", asked, outcome.steps)
     if not arguments.json:
         tell_need(desk, outcome.need)
-    draw(arguments, who_can_help(desk, outcome.need))
+    draw(arguments, who_can_help(desk, outcome))
     return Exit.FALSE if outcome.need.residual else Exit.OK
 
 
@@ -186,7 +186,7 @@ def _all(arguments: argparse.Namespace) -> int:
         tell_seen(desk, outcome.seen, outcome.estimate)
         tell_plan(outcome)
         tell_need(desk, outcome.need)
-    draw(arguments, own_means(desk, outcome) | who_can_help(desk, outcome.need))
+    draw(arguments, own_means(desk, outcome) | who_can_help(desk, outcome))
     return Exit.FALSE if outcome.need.residual else Exit.OK
 
 

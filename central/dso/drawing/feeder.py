@@ -1,7 +1,10 @@
 """The feeder: voltages at nodes, loadings on branches, and beside it the same afterwards."""
 
+from datetime import datetime
+
 import numpy as np
 
+from central.calendar import ROME
 from central.dso.assessment import Assessment
 from central.dso.drawing.layout import Layout, laid_out
 from central.dso.drawing.svg import (
@@ -29,6 +32,7 @@ def before_after(grid: Grid, before: Assessment, after: Assessment, title: str) 
     situation = worst_situation(before)
     quarter = before.expectation.quarter_of(situation)
     scenario = before.expectation.scenario_of(situation)
+    at = datetime.fromtimestamp(before.expectation.interval_of(quarter).start_ms / 1_000, ROME)
     layouts = [laid_out(grid, _closed(each.setting, quarter)) for each in (before, after)]
     heights = [_HEAD + (each.rows + 1) * _ROW + _FOOT for each in layouts]
     width = max(_width(each) for each in layouts)
@@ -38,7 +42,7 @@ def before_after(grid: Grid, before: Assessment, after: Assessment, title: str) 
         ("before", "after"), (before, after), layouts, heights, strict=True
     ):
         broken = [c for c in each.congestions if not c.outage]
-        told = f"{title}: {word}, quarter {quarter}, {scenario} · {len(broken)} violations in all"
+        told = f"{title}: {word}, at {at:%H:%M}, {scenario} · {len(broken)} violations in all"
         _draw(picture, grid, each.flow, situation, _closed_of(grid, each.setting, quarter),
               layout, top, told)  # fmt: skip
         top += height
@@ -54,7 +58,9 @@ def feeder(grid: Grid, flow: Flow, situation: int, title: str, setting: Setting 
     return picture.svg()
 
 
-def sensitivity_map(grid: Grid, effect: Floats, element: str, unit: str) -> str:
+def sensitivity_map(
+    grid: Grid, effect: Floats, element: str, unit: str, setting: Setting = AS_BUILT
+) -> str:
     """Return who can help: at each node what one kilowatt less does at an element.
 
     Args:
@@ -62,14 +68,16 @@ def sensitivity_map(grid: Grid, effect: Floats, element: str, unit: str) -> str:
         effect: change for one watt more drawn, load convention, shape (nodes).
         element: what it happens at.
         unit: of the effect, per watt.
+        setting: how the network is run then.
     """
-    layout = laid_out(grid)
+    closed = _closed_of(grid, setting, 0)
+    layout = laid_out(grid, closed)
     title = f"what 1 kW less at a node does at {element}"
     picture = Picture(_width(layout), _HEAD + (layout.rows + 1) * _ROW + _FOOT, title)
     picture.heading(_LEFT, 26, title)
     greatest = float(np.abs(effect).max(initial=0.0)) or 1.0
     for branch in range(len(grid.branches)):
-        _branch(picture, grid, layout, branch, 0.0, RULE, 1.5, "", dashed=not grid.closed[branch])
+        _branch(picture, grid, layout, branch, 0.0, RULE, 1.5, "", dashed=not closed[branch])
     for node, per_w in enumerate(effect):
         x, y = _at(layout, node, 0.0)
         share = abs(float(per_w)) / greatest
@@ -77,9 +85,8 @@ def sensitivity_map(grid: Grid, effect: Floats, element: str, unit: str) -> str:
         picture.dot(x, y, 2.5 + 5 * share, mixed("#cfd8e3", LOW if per_w > 0 else WARM, share),
                     told=told)  # fmt: skip
     _labels(picture, grid, layout, 0.0)
-    picture.text(
-        _LEFT, picture.height - 12, f"largest: {greatest * 1e3:.3g} {unit} per kW", color=MUTED
-    )
+    told = f"largest: {greatest * 1e3:.3g} {unit} per kW; orange: it rises, blue: it falls"
+    picture.text(_LEFT, picture.height - 12, told, color=MUTED)
     return picture.svg()
 
 

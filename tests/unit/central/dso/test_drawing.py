@@ -12,7 +12,7 @@ from central.dso.drawing.svg import HIGH, HOT, LOW
 from central.dso.expectation import expected
 from central.dso.grid.model import Grid
 from central.dso.limits import NO_MARGIN
-from central.dso.powerflow import AS_BUILT, PowerFlow
+from central.dso.powerflow import AS_BUILT, PowerFlow, Setting
 from central.dso.remedies.plan import Plan, plan_own_means
 from tests import grids
 
@@ -50,9 +50,9 @@ def test_what_breaks_is_marked_before_and_not_after() -> None:
     assert {each.get("fill") for each in marked} == {LOW}
     words = [each.text or "" for each in picture.iter(f"{SVG}text")]
     assert (
-        f"day: before, quarter 1, mean · {len(plan.before.congestions)} violations in all" in words
+        f"day: before, at 01:15, mean · {len(plan.before.congestions)} violations in all" in words
     )
-    assert "day: after, quarter 1, mean · 0 violations in all" in words
+    assert "day: after, at 01:15, mean · 0 violations in all" in words
 
 
 def test_hot_lines_and_high_voltages_have_their_colours() -> None:
@@ -86,6 +86,21 @@ def test_the_map_of_helpers_has_the_largest_dot_where_help_is_largest() -> None:
     assert told(picture, "circle")[-1] == "N13: -0.002 % per kW less"
     blank = ET.fromstring(sensitivity_map(GRID, np.zeros(len(GRID.nodes)), "L1-2", "%"))
     assert len(told(blank, "circle")) == len(GRID.nodes)
+
+
+def test_the_map_of_helpers_shows_the_network_as_it_is_run_then() -> None:
+    grid = grids.feeder(14, rings=1)
+    closed = grid.closed.copy()
+    closed[3] = False
+    fed = Setting(closed=closed[None, :]).of(0)
+    effect = np.zeros(len(grid.nodes))
+    built, run = (
+        ET.fromstring(sensitivity_map(grid, effect, "L1-2", "%", each)) for each in (AS_BUILT, fed)
+    )
+    for picture, is_closed in ((built, grid.closed), (run, closed)):
+        dashed = [each for each in picture.iter(f"{SVG}line") if each.get("stroke-dasharray")]
+        assert len(dashed) == np.count_nonzero(~is_closed)
+    assert np.count_nonzero(~closed) > np.count_nonzero(~grid.closed)
 
 
 @pytest.mark.parametrize("power_w", [(100e3, 200e3, 230e3), (100e3, 100e3), (900e3, 100e3)])
