@@ -76,7 +76,7 @@ def one_by_one(of: Town, day: date) -> list[Floats]:
     span = Span.of(day, trained_days=METHOD.trained_days, earlier_days=METHOD.earlier_days)
     shared = shared_features(of.weather, span, METHOD.least_weather_days)
     layout = Layout.of(of.history, span.source, gate_ms(day))
-    common = shared.columns.reshape(-1, shared.columns.shape[2]).astype(np.float64)
+    common = np.concatenate(shared.columns, axis=1).T.astype(np.float64)
     rows, found = METHOD.trained_days * SLOTS, []
     for pod in range(len(of.pods)):
         days = layout.of_pods(np.array([pod]))

@@ -137,7 +137,7 @@ class Shared:
     """What is the same for all points of delivery.
 
     Args:
-        columns: each with mean square 1 over the trained days, shape (shown, 96, columns).
+        columns: each with mean square 1 over the trained days, shape (shown, columns, 96).
         products: of each two columns, as `np.triu_indices` lists them, of the trained days only,
             shape (trained, products, 96).
         usable: slots whose columns are all known, shape (shown, 96).
@@ -158,15 +158,15 @@ def shared_features(weather: Weather | None, span: Span, least_days: int) -> Sha
     Each effect of the weather stands twice: on the day itself, and on the last known day, which
     carries its own weather into `Own.apart_w`.
     """
-    constant = np.ones((len(span.shown), SLOTS, 1), np.float32)
-    everything = np.ones(constant.shape[:2], np.bool_)
+    constant = np.ones((len(span.shown), 1, SLOTS), np.float32)
+    everything = np.ones((len(span.shown), SLOTS), np.bool_)
     if weather is None:
         return _shared(constant, everything, span)
     known = known_weather(weather, (*span.source, span.shown[-1]))
     departs, usable = _departures(_effects(weather, known), known.said, span)
     if lacking := _lacking(known.said[-1], usable, least_days):
         return _shared(constant, everything, span, lacking=lacking)
-    columns = np.concatenate([constant, _sized(departs, usable, span)], axis=2)
+    columns = np.concatenate([constant, _sized(departs, usable, span)], axis=1)
     return _shared(columns, usable, span, issued_ms=known.issued_ms[-1])
 
 
@@ -176,9 +176,11 @@ def _sized(departs: Floats, usable: Booleans, span: Span) -> Singles:
     Further than ever in the trained days counts as that far: nobody knows what comes then.
     """
     trained = departs[span.trained]
-    size = np.sqrt((trained**2).sum(axis=(0, 1)) / usable[span.trained].sum())
-    within = np.clip(departs, trained.min(axis=(0, 1)), trained.max(axis=(0, 1)))
-    sized: Singles = (within[:, :, size > 0] / size[size > 0]).astype(np.float32)
+    size = np.sqrt((trained**2).sum(axis=(0, 2)) / usable[span.trained].sum())
+    low, high = (each(axis=(0, 2))[:, None] for each in (trained.min, trained.max))
+    acts = size > 0
+    within = np.clip(departs, low, high)[:, acts]
+    sized: Singles = (within / size[acts, None]).astype(np.float32)
     return sized
 
 
@@ -190,13 +192,13 @@ def _shared(
     issued_ms: int | None = None,
     lacking: str = "",
 ) -> Shared:
-    left, right = np.triu_indices(columns.shape[2])
-    turned = columns[span.trained].swapaxes(1, 2).copy()
-    return Shared(columns, turned[:, left] * turned[:, right], usable, issued_ms, lacking)
+    left, right = np.triu_indices(columns.shape[1])
+    trained = columns[span.trained]
+    return Shared(columns, trained[:, left] * trained[:, right], usable, issued_ms, lacking)
 
 
 def _effects(weather: Weather, known: KnownWeather) -> Floats:
-    """Return what acts on a power, shape (days, 96, effects): light by the hour, cold, heat."""
+    """Return what acts on a power, shape (days, effects, 96): light by the hour, cold, heat."""
     tilted = ((np.arange(SLOTS) + 0.5) * 24 / SLOTS - _NOON_H) / _MORNING_H
     found = []
     for column, values in zip(weather.columns, np.moveaxis(known.values, 2, 0), strict=True):
@@ -206,7 +208,7 @@ def _effects(weather: Weather, known: KnownWeather) -> Floats:
             found += [np.maximum(HEATS_BELOW_C - values, 0), np.maximum(values - COOLS_ABOVE_C, 0)]
         else:
             found.append(values)
-    effects: Floats = np.stack(found, axis=2) * known.said[:, :, None]
+    effects: Floats = np.stack(found, axis=1) * known.said[:, None]
     return effects
 
 
@@ -214,16 +216,16 @@ def _departures(effects: Floats, said: Booleans, span: Span) -> tuple[Floats, Bo
     """Return effects on each shown day and on the last known one, less those of like days."""
     share = span.likeness @ said[:-1]
     like = np.tensordot(span.likeness, effects[:-1], 1)
-    like /= np.where(share > 0, share, 1.0)[:, :, None]
+    like /= np.where(share > 0, share, 1.0)[:, None]
     shown = slice(span.first, len(said))
     last, last_said = np.empty_like(like), np.empty(share.shape, np.bool_)
     for part, lag in _LAST:
         days = slice(shown.start - lag, shown.stop - lag)
-        last[:, part], last_said[:, part] = effects[days, part], said[days, part]
+        last[:, :, part], last_said[:, part] = effects[days, :, part], said[days, part]
     usable = (share > 0) & said[shown] & last_said
-    departs = np.concatenate([effects[shown] - like, last - like], axis=2)
+    departs = np.concatenate([effects[shown] - like, last - like], axis=1)
     departs[np.abs(departs) < _ROUNDING * np.abs(effects).max(initial=0.0)] = 0.0
-    return departs * usable[:, :, None], usable
+    return departs * usable[:, None], usable
 
 
 def _lacking(said: Booleans, usable: Booleans, least_days: int) -> str:

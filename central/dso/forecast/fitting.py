@@ -100,7 +100,7 @@ def _sums(power_w: Singles, own: Own, shared: Shared, rows: Singles | None) -> S
     own_w = own.columns_w[:, :, : power_w.shape[1]]
     if rows is not None:
         own_w, power_w = own_w * rows[:, None], power_w * rows
-    width = _OWN + columns.shape[2]
+    width = _OWN + columns.shape[1]
     gram, right = np.empty((len(power_w), width, width)), np.empty((len(power_w), width))
     gram[:, :_OWN, :_OWN] = _dot(own_w[:, :, None], own_w[:, None])
     for number in range(_OWN):
@@ -116,9 +116,10 @@ def _shared_gram(shared: Shared, rows: Singles | None) -> tuple[Floats, Floats]:
     """Return the Gram matrices of the shared columns, and the rows counted: one, or one a POD."""
     if rows is None:
         rows = np.ones((1, len(shared.products), SLOTS), np.float32)
-    products = _across(rows, shared.products.swapaxes(1, 2))
-    left, right = np.triu_indices(shared.columns.shape[2])
-    gram = np.empty((len(products), *shared.columns.shape[2:] * 2))
+    products = _across(rows, shared.products)
+    width = shared.columns.shape[1]
+    left, right = np.triu_indices(width)
+    gram = np.empty((len(products), width, width))
     gram[:, left, right] = gram[:, right, left] = products
     return gram, rows.sum(axis=(1, 2), dtype=np.float64)
 
@@ -134,7 +135,7 @@ def _across(one: Singles, columns: Singles) -> Floats:
 
     Day by day: a product this small is left to one thread, and is as fast.
     """
-    return np.asarray(np.matmul(one.swapaxes(0, 1), columns).sum(axis=0), np.float64)
+    return np.asarray(np.matmul(one.swapaxes(0, 1), columns.swapaxes(1, 2)).sum(axis=0), np.float64)
 
 
 def _mean_w(own: Own, shared: Shared, coefficients: Floats) -> Singles:
@@ -143,5 +144,5 @@ def _mean_w(own: Own, shared: Shared, coefficients: Floats) -> Singles:
     single[:, 0] += 1  # as the target is less by it
     of_own_w = single[:, None, :_OWN] @ own.columns_w.reshape(len(single), _OWN, -1)
     mean_w: Singles = of_own_w.reshape(own.like_w.shape)
-    mean_w += np.matmul(single[:, _OWN:], shared.columns.transpose(0, 2, 1)).swapaxes(0, 1)
+    mean_w += np.matmul(single[:, _OWN:], shared.columns).swapaxes(0, 1)
     return mean_w

@@ -90,7 +90,7 @@ def weather(days: int, *, said_until: int = SLOTS) -> Weather:
 
 def test_without_weather_there_is_a_constant() -> None:
     shared = shared_features(None, SPAN, 7)
-    assert shared.columns.shape == (16, SLOTS, 1)
+    assert shared.columns.shape == (16, 1, SLOTS)
     assert (shared.columns == 1).all()
     assert shared.usable.all()
     assert shared.issued_ms is None
@@ -100,8 +100,8 @@ def test_weather_departs_from_the_usual_and_has_one_size() -> None:
     shared = shared_features(weather(40), SPAN, 7)
     assert not shared.lacking
     assert shared.issued_ms == gate_ms(DAY)
-    assert shared.columns.shape == (16, SLOTS, 1 + 2 * 3)  # it is never hot
-    size = np.sqrt((shared.columns[SPAN.trained] ** 2).mean(axis=(0, 1)))
+    assert shared.columns.shape == (16, 1 + 2 * 3, SLOTS)  # it is never hot
+    size = np.sqrt((shared.columns[SPAN.trained] ** 2).mean(axis=(0, 2)))
     assert np.allclose(size, 1, atol=1e-4)
 
 
@@ -112,7 +112,7 @@ def test_the_usual_weather_departs_from_nothing() -> None:
     )
     shared = shared_features(same, SPAN, 7)
     assert not shared.lacking
-    assert shared.columns.shape == (16, SLOTS, 1)
+    assert shared.columns.shape == (16, 1, SLOTS)
 
 
 def test_weather_that_never_was_is_taken_to_be_the_farthest_that_was() -> None:
@@ -120,25 +120,25 @@ def test_weather_that_never_was_is_taken_to_be_the_farthest_that_was() -> None:
     hot = Issue(gate_ms(DAY), day_start_ms(DAY), told.issues[0].values + np.array([5_000.0, 30.0]))
     shared = shared_features(Weather(told.columns, (hot, *told.issues[1:])), SPAN, 7)
     trained = shared.columns[SPAN.trained]
-    assert (shared.columns[-1] <= trained.max(axis=(0, 1)) + 1e-6).all()
-    assert (shared.columns[-1] >= trained.min(axis=(0, 1)) - 1e-6).all()
+    assert (shared.columns[-1] <= trained.max(axis=(0, 2))[:, None] + 1e-6).all()
+    assert (shared.columns[-1] >= trained.min(axis=(0, 2))[:, None] - 1e-6).all()
 
 
 def test_a_day_half_told_is_not_used() -> None:
     shared = shared_features(weather(40, said_until=50), SPAN, 7)
     assert "46 of the day's 96 slots" in shared.lacking
-    assert shared.columns.shape[2] == 1
+    assert shared.columns.shape[1] == 1
     assert shared.usable.all()
 
 
 @pytest.mark.parametrize(("days", "used"), [(9, False), (14, True)])
 def test_weather_must_be_known_for_some_days(days: int, used: bool) -> None:  # noqa: FBT001 -- a case
     shared = shared_features(weather(days), SPAN, 7)
-    assert (shared.columns.shape[2] > 1) is used
+    assert (shared.columns.shape[1] > 1) is used
     assert bool(shared.lacking) is not used
 
 
 def test_any_other_column_acts_in_proportion() -> None:
     told = weather(40)
     issues = tuple(Issue(i.issued_ms, i.start_ms, i.values[:, :1]) for i in told.issues)
-    assert shared_features(Weather(("wind_w",), issues), SPAN, 7).columns.shape[2] == 3
+    assert shared_features(Weather(("wind_w",), issues), SPAN, 7).columns.shape[1] == 3
