@@ -20,11 +20,12 @@ from central.calendar import GATE_SLOT, SLOTS, day_start_ms, gate_ms
 from central.dso.forecast.day_ahead import day_ahead
 from central.dso.forecast.days import Layout
 from central.dso.forecast.features import Span, own_features, shared_features
-from central.dso.forecast.history import Booleans, Floats
+from central.dso.forecast.history import Booleans, Floats, Past
 from central.dso.forecast.intraday import HORIZON, intraday
 from central.dso.forecast.method import Method
 from central.dso.forecast.result import Forecast
 from central.dso.forecast.weather import Weather
+from ledger.facts.interval import Interval
 from tests.bench.conftest import Figure, Figures
 from tests.neighbourhood import Town, town
 
@@ -75,7 +76,8 @@ def one_by_one(of: Town, day: date) -> list[Floats]:
     """Return the same ridge with the same quantiles, one POD after the other."""
     span = Span.of(day, trained_days=METHOD.trained_days, earlier_days=METHOD.earlier_days)
     shared = shared_features(of.weather, span, METHOD.least_weather_days)
-    layout = Layout.of(of.history, span.source, gate_ms(day))
+    past = Past.of(of.history, Interval(day_start_ms(span.source[0]), gate_ms(day)))
+    layout = Layout.of(past, span.source, gate_ms(day))
     common = np.concatenate(shared.columns, axis=1).T.astype(np.float64)
     rows, found = METHOD.trained_days * SLOTS, []
     for pod in range(len(of.pods)):
@@ -86,9 +88,9 @@ def one_by_one(of: Town, day: date) -> list[Floats]:
         known = np.ones(rows, np.bool_)
         if days.known is not None:
             known = days.known[0, span.first : span.first + METHOD.trained_days].ravel()
-        past = columns[:rows][known]
-        gram = past.T @ past + METHOD.penalty * known.sum() * np.diag((past**2).mean(axis=0) + 1e-9)
-        weights = np.linalg.solve(gram, past.T @ (came_w - own.like_w.ravel()[:rows])[known])
+        seen = columns[:rows][known]
+        gram = seen.T @ seen + METHOD.penalty * known.sum() * np.diag((seen**2).mean(axis=0) + 1e-9)
+        weights = np.linalg.solve(gram, seen.T @ (came_w - own.like_w.ravel()[:rows])[known])
         said_w = own.like_w.ravel() + columns @ weights
         hour = np.arange(rows)[known] // 4 % 24
         error_w = (came_w - said_w[:rows])[known]

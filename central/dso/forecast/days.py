@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from central.calendar import SLOTS, day_interval, day_start_ms, slots
-from central.dso.forecast.history import Booleans, Floats, History, Integers, Origin, Singles
+from central.dso.forecast.history import Booleans, Floats, Integers, Origin, Past, Singles
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,21 @@ class Layout:
     """Days in a row as they lie in a history, up to an instant.
 
     Args:
-        history: the past.
+        past: reaches over the days, as far as they are known.
         days: in a row.
         known_until_ms: a quarter that ends after this instant is not known.
         usual: the longest run of days of 96 quarters that the history covers.
     """
 
-    history: History
+    past: Past
     days: Sequence[date]
     known_until_ms: int
     usual: slice
 
     @classmethod
-    def of(cls, history: History, days: Sequence[date], known_until_ms: int) -> Self:
+    def of(cls, past: Past, days: Sequence[date], known_until_ms: int) -> Self:
         """Return the layout of days."""
+        history = past.history
         end_ms = min(history.interval.end_ms, known_until_ms)
         runs, begun = [slice(0, 0)], 0
         for number, day in enumerate(days):
@@ -58,7 +59,7 @@ class Layout:
                 begun = number + 1
         runs.append(slice(begun, len(days)))
         longest = max(runs, key=lambda run: run.stop - run.start)
-        return cls(history, days, known_until_ms, longest)
+        return cls(past, days, known_until_ms, longest)
 
     def of_pods(self, pods: Integers) -> Days:
         """Return the days of some PODs side by side."""
@@ -73,16 +74,19 @@ class Layout:
         """Lay the run of usual days into place; tell whether no quarter is missing."""
         if not power_w.size:
             return True
-        history, first = self.history, self.history.position(day_start_ms(self.days[self.usual][0]))
+        history = self.past.history
+        first = history.position(day_start_ms(self.days[self.usual][0]))
         taken = slice(first, first + power_w.shape[1] * SLOTS)
         for row, pod in zip(power_w, pods, strict=True):  # faster than a copy of all in doubles
             row[:] = history.power_w[pod, taken].reshape(-1, SLOTS)
-        known[:] = (history.origin[pods, taken] != Origin.MISSING).reshape(known.shape)
+        known[:] = True
+        if self.past.missing[pods].any():  # else the origins need not be read again
+            known[:] = (history.origin[pods, taken] != Origin.MISSING).reshape(known.shape)
         return bool(known.all())
 
     def _lay(self, pods: Integers, day: date, power_w: Singles, known: Booleans) -> bool:
         """Lay the quarters of any day into its slots; tell whether none is missing so far."""
-        history, slot = self.history, slots(day)
+        history, slot = self.past.history, slots(day)
         first = history.position(day_start_ms(day))
         wanted = min(max(history.position(self.known_until_ms) - first, 0), len(slot))
         begin = min(max(-first, 0), wanted)

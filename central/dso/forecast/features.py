@@ -19,7 +19,7 @@ import numpy as np
 
 from central.calendar import GATE_SLOT, SLOTS, day_class
 from central.dso.forecast.days import Days
-from central.dso.forecast.history import Booleans, Floats, Singles
+from central.dso.forecast.history import Booleans, Floats, Integers, Singles
 from central.dso.forecast.weather import (
     IRRADIANCE,
     TEMPERATURE,
@@ -138,14 +138,15 @@ class Shared:
 
     Args:
         columns: each with mean square 1 over the trained days, shape (shown, columns, 96).
-        products: of each two columns, as `np.triu_indices` lists them, of the trained days only,
-            shape (trained, products, 96).
+        pairs: each two columns: the numbers of the first ones, and of the second ones.
+        products: of each pair, of the trained days only, shape (trained, pairs, 96).
         usable: slots whose columns are all known, shape (shown, 96).
         issued_ms: the newest issue used for the last day; None without weather.
         lacking: why weather is not used although it was given; empty otherwise.
     """
 
     columns: Singles
+    pairs: tuple[Integers, Integers]
     products: Singles
     usable: Booleans
     issued_ms: int | None = None
@@ -192,9 +193,9 @@ def _shared(
     issued_ms: int | None = None,
     lacking: str = "",
 ) -> Shared:
-    left, right = np.triu_indices(columns.shape[1])
-    trained = columns[span.trained]
-    return Shared(columns, trained[:, left] * trained[:, right], usable, issued_ms, lacking)
+    pairs, trained = np.triu_indices(columns.shape[1]), columns[span.trained]
+    products = trained[:, pairs[0]] * trained[:, pairs[1]]
+    return Shared(columns, pairs, products, usable, issued_ms, lacking)
 
 
 def _effects(weather: Weather, known: KnownWeather) -> Floats:

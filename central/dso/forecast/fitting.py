@@ -44,7 +44,7 @@ def fits(
     past: Past, span: Span, shared: Shared, known_until_ms: int, method: Method
 ) -> Iterator[tuple[Integers, Fit]]:
     """Yield the PODs of each block with their fit; those without gaps come first."""
-    layout = Layout.of(past.history, span.source, known_until_ms)
+    layout = Layout.of(past, span.source, known_until_ms)
     for alike in (np.flatnonzero(past.missing == 0), np.flatnonzero(past.missing)):
         for first in range(0, len(alike), method.block):
             pods = alike[first : first + method.block]
@@ -117,8 +117,7 @@ def _shared_gram(shared: Shared, rows: Singles | None) -> tuple[Floats, Floats]:
     if rows is None:
         rows = np.ones((1, len(shared.products), SLOTS), np.float32)
     products = _across(rows, shared.products)
-    width = shared.columns.shape[1]
-    left, right = np.triu_indices(width)
+    (left, right), width = shared.pairs, shared.columns.shape[1]
     gram = np.empty((len(products), width, width))
     gram[:, left, right] = gram[:, right, left] = products
     return gram, rows.sum(axis=(1, 2), dtype=np.float64)

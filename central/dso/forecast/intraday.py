@@ -82,7 +82,7 @@ def intraday(
     now = now_ms - now_ms % QUARTER_MS
     past = Past.of(history, Interval(day_start_ms(span.source[0]), now))
     last = Past.of(history, Interval(now - _LONGEST * QUARTER_MS, now))
-    seen = Layout.of(history, span.shown, now_ms)
+    seen = Layout.of(past, span.shown, now_ms)
     for pods, fit in fits(past, span, shared, gate_ms(span.shown[-1]), method):
         learnt = _learn(_errors(fit, seen.of_pods(pods), coming), coming, method.penalty)
         mean_w[pods] = fit.mean_w[:, coming.day, coming.slot] + learnt.correction_w

@@ -7,8 +7,8 @@ import pytest
 
 from central.calendar import day_interval, day_start_ms, gate_ms, slots
 from central.dso.forecast.days import Days, Layout
-from central.dso.forecast.history import History, Origin
-from ledger.facts.interval import QUARTER_MS
+from central.dso.forecast.history import History, Origin, Past
+from ledger.facts.interval import QUARTER_MS, Interval
 
 SPRING, AUTUMN, USUAL = date(2026, 3, 29), date(2026, 10, 25), date(2026, 6, 10)
 EVERYTHING_MS = 2**60
@@ -26,7 +26,9 @@ def three_days_around(day: date, *, missing: tuple[int, ...] = ()) -> tuple[list
 
 
 def laid(days: list[date], history: History, until_ms: int = EVERYTHING_MS) -> Days:
-    return Layout.of(history, days, until_ms).of_pods(np.array([0]))
+    end_ms = min(day_interval(days[-1]).end_ms, until_ms)
+    past = Past.of(history, Interval(day_start_ms(days[0]), end_ms))
+    return Layout.of(past, days, until_ms).of_pods(np.array([0]))
 
 
 def test_a_usual_day_lies_as_it_is() -> None:

@@ -25,8 +25,12 @@ def lived() -> Town:
     return town(12, FIRST, 48, 3, gaps=False)
 
 
+def past_of(history: History) -> Past:
+    return Past.of(history, Interval(day_start_ms(SPAN.source[0]), gate_ms(DAY)))
+
+
 def fit_of(lived: Town, history: History, pods: Integers) -> Fit:
-    days = Layout.of(history, SPAN.source, gate_ms(DAY)).of_pods(pods)
+    days = Layout.of(past_of(history), SPAN.source, gate_ms(DAY)).of_pods(pods)
     shared = shared_features(lived.weather, SPAN, METHOD.least_weather_days)
     return fit(days, own_features(days, SPAN), shared, SPAN, METHOD.penalty)
 
@@ -49,7 +53,7 @@ def test_residuals_are_what_came_less_what_was_said(lived: Town) -> None:
 
 
 def test_the_fit_is_better_than_like_days_alone(lived: Town) -> None:
-    days = Layout.of(lived.history, SPAN.source, gate_ms(DAY)).of_pods(np.arange(12))
+    days = Layout.of(past_of(lived.history), SPAN.source, gate_ms(DAY)).of_pods(np.arange(12))
     own = own_features(days, SPAN)
     found = fit_of(lived, lived.history, np.arange(12))
     came_w = found.mean_w[:, SPAN.trained] + found.residual_w
@@ -93,7 +97,7 @@ def test_a_pod_that_takes_nothing_is_forecast_to_take_nothing(lived: Town) -> No
 
 def test_blocks_give_every_pod_once_those_without_gaps_first(lived: Town) -> None:
     holed = with_origin(lived.history, 3, 2_000, 5)
-    past = Past.of(holed, Interval(day_start_ms(SPAN.source[0]), gate_ms(DAY)))
+    past = past_of(holed)
     shared = shared_features(None, SPAN, METHOD.least_weather_days)
     blocks = list(fits(past, SPAN, shared, gate_ms(DAY), METHOD))
     assert [pods.tolist() for pods, _ in blocks] == [[0, 1, 2, 4, 5], [6, 7, 8, 9, 10], [11], [3]]
