@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import pytest
 
@@ -48,6 +48,28 @@ def free_port() -> int:
         return port
 
 
+class Process(Protocol):
+    """What is known of a process that was started; `subprocess.Popen` is one."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return how it ended, None while it lives."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
 class Server:
     """A server process on 127.0.0.1 that can be stopped, or killed, and started again.
 
@@ -58,7 +80,7 @@ class Server:
         self.port = port
         self.log = log
         self._command = list(command)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -80,10 +102,7 @@ class Server:
 
     def start(self) -> None:
         """Start, and return once the port answers; one that does not come up fails the test."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+        self._process = self._launched()
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while not _answers(self.port):
             if not self.running or time.monotonic() > deadline_s:
@@ -91,6 +110,13 @@ class Server:
                 said = self.log.read_text(errors="replace")[-2000:]
                 pytest.fail(f"{self._command[0]} did not come up on port {self.port}:\n{said}")
             time.sleep(0.02)
+
+    def _launched(self) -> Process:
+        """Return the process, started."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
 
     def stop(self) -> None:
         """Ask the process to end and wait for it."""

@@ -28,6 +28,7 @@ from ledger.log import Log
 from ledger.signing import RECEIPT_CONTEXT, SigningKey
 from tests.fakes.gateway_central import FakeCentral
 from tests.fakes.gateway_central_http import CentralServer
+from tests.forks import ForkedServer, Mother, mother
 from tests.segments import ORIGIN, TestNode, header_of
 from tests.servers import Mosquitto, Server, free_port
 
@@ -37,6 +38,13 @@ WAIT_S = 60.0
 RATE = 4.0
 """How much faster than the wall clock the gateway's goes: a window is a second of waiting."""
 RECEIPTS = receipt_topic(0).replace("/0/", "/+/")
+
+
+@pytest.fixture(scope="module")
+def gateways() -> Iterator[Mother]:
+    """Return the process that gateways are forks of."""
+    with mother("gateway", "gateway.service", "ledger.chain.client") as made:
+        yield made
 
 
 class Fleet:
@@ -95,7 +103,9 @@ class Fleet:
 class Stage:
     """Everything around one gateway, and the gateway's own process."""
 
-    def __init__(self, folder: Path, broker: Mosquitto, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, folder: Path, broker: Mosquitto, gateways: Mother, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         self.folder = folder
         self.broker = broker
         self.file = folder / "gateway.toml"
@@ -109,10 +119,9 @@ class Stage:
              "--port", str(self.chain_port), "--fund", account],
             port=self.chain_port, log=folder / "chain.log",
         )  # fmt: skip
-        self.gateway = Server(
-            [sys.executable, "-m", "gateway", "run", "-c", str(self.file)],
-            port=self.health, log=folder / "gateway.log",
-        )  # fmt: skip
+        self.gateway = ForkedServer(
+            gateways, ["run", "-c", str(self.file)], port=self.health, log=folder / "gateway.log"
+        )
         self.config = load(GatewayConfig, self.file, program="gateway", environ={}).value
         self.key = SigningKey.load(self.config.gateway_key_file)
         first = slot_of(self.began_ms) // 15 - SEGMENTS - 200
@@ -197,10 +206,10 @@ def settled(stage: Stage, fleet: Fleet) -> None:
 
 @pytest.mark.timeout(300)
 def test_thirty_kills_of_the_gateway_lose_nothing(
-    tmp_path: Path, mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, mosquitto: Mosquitto, gateways: Mother, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dice = random.Random(7)
-    stage = Stage(tmp_path, mosquitto, capsys)
+    stage = Stage(tmp_path, mosquitto, gateways, capsys)
     with stage.up() as fleet:
         for _ in range(30):
             fleet.seal()
@@ -216,10 +225,10 @@ def test_thirty_kills_of_the_gateway_lose_nothing(
 
 @pytest.mark.timeout(300)
 def test_a_broker_killed_and_wiped_loses_nothing(
-    tmp_path: Path, mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, mosquitto: Mosquitto, gateways: Mother, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dice = random.Random(8)
-    stage = Stage(tmp_path, mosquitto, capsys)
+    stage = Stage(tmp_path, mosquitto, gateways, capsys)
     with stage.up() as fleet:
         for number in range(20):
             fleet.seal()
@@ -235,9 +244,9 @@ def test_a_broker_killed_and_wiped_loses_nothing(
 
 @pytest.mark.timeout(300)
 def test_a_ledger_taken_away_holds_nobody_up(
-    tmp_path: Path, mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, mosquitto: Mosquitto, gateways: Mother, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stage = Stage(tmp_path, mosquitto, capsys)
+    stage = Stage(tmp_path, mosquitto, gateways, capsys)
     with stage.up() as fleet:
         fleet.seal()
         until(lambda: bool(stage.central.anchors), "never anchored")
