@@ -78,7 +78,7 @@ def optimum(programme: Programme, *, where: str) -> Optimum:
         InvariantBroken: there is no solution, or the solver gave up.
     """
     solver = _solver(_LINEAR if programme.whole is None else _WHOLE)
-    solver.passModel(_model(programme))
+    _pass(solver, programme)
     return _solved(solver, where)
 
 
@@ -136,17 +136,16 @@ def _solved(solver: highspy.Highs, where: str) -> Optimum:
     return Optimum(np.array(found.col_value), np.array(found.row_dual))
 
 
-def _model(programme: Programme) -> highspy.HighsLp:
-    model, matrix = highspy.HighsLp(), programme.matrix
-    model.num_row_, model.num_col_ = matrix.shape
-    model.col_cost_ = programme.cost
-    model.col_lower_, model.col_upper_ = np.zeros(len(programme.cost)), programme.upper
-    model.row_lower_, model.row_upper_ = programme.row_low, programme.row_high
-    model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    model.a_matrix_.start_ = matrix.indptr
-    model.a_matrix_.index_ = matrix.indices
-    model.a_matrix_.value_ = matrix.data
+def _pass(solver: highspy.Highs, programme: Programme) -> None:
+    """Hand over a programme as arrays: number by number it takes as long as to solve it."""
+    matrix, none = programme.matrix, np.zeros(0, dtype=np.int32)
+    count, columns = len(programme.row_low), len(programme.cost)
+    solver.addRows(count, programme.row_low, programme.row_high, 0, none, none, np.zeros(0))
+    solver.addCols(
+        columns, programme.cost, np.zeros(columns), programme.upper, matrix.nnz,
+        matrix.indptr[:-1], matrix.indices, matrix.data,
+    )  # fmt: skip
     if programme.whole is not None:
-        kinds = highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger
-        model.integrality_ = [kinds[each] for each in programme.whole.astype(int)]
-    return model
+        whole = np.flatnonzero(programme.whole).astype(np.int32)
+        kinds = np.full(len(whole), int(highspy.HighsVarType.kInteger), dtype=np.uint8)
+        solver.changeColsIntegrality(len(whole), whole, kinds)

@@ -8,7 +8,7 @@ import numpy as np
 
 from central.documents.offer import Acceptance, FlexOffer
 from central.market.cells import Cells
-from central.market.limits import Floats
+from central.market.limits import Floats, Integers
 from ledger.facts.interval import QUARTER_MS
 
 TAKEN_W = 1e-3
@@ -84,10 +84,11 @@ def broken(
     there = taken_w > TAKEN_W
     below = there & (taken_w < cells.least_w - TAKEN_W)
     found.update(map(int, cells.offer[below]))
+    which, when_ms = cells.offer[there], cells.start_ms[there]
+    found.update(_sold_twice(offers, which, when_ms))
     chosen: dict[int, list[int]] = {}
-    for at, ms in zip(cells.offer[there], cells.start_ms[there], strict=True):
-        chosen.setdefault(int(at), []).append(int(ms))
-    found.update(_sold_twice(offers, chosen))
+    for one, start_ms in zip(which.tolist(), when_ms.tolist(), strict=True):
+        chosen.setdefault(one, []).append(start_ms)
     for at, starts in _with_sold(chosen, sold).items():
         if not keeps_its_times(offers[at], starts):
             found.add(at)
@@ -140,14 +141,17 @@ def parents_of(offers: Sequence[FlexOffer]) -> dict[int, int | None]:
     }
 
 
-def _sold_twice(offers: Sequence[FlexOffer], chosen: Mapping[int, Sequence[int]]) -> Iterator[int]:
-    sellers: dict[tuple[str, int], list[int]] = {}
-    for at, starts in chosen.items():
-        for ms in starts:
-            sellers.setdefault((offers[at].pod.code, ms), []).append(at)
-    for several in sellers.values():
-        if len(several) > 1:
-            yield from several
+def _sold_twice(offers: Sequence[FlexOffer], at: Integers, start_ms: Integers) -> list[int]:
+    """Return the offers of PODs that are taken by more than one in a quarter-hour."""
+    numbers: dict[str, int] = {}
+    pod = np.array([numbers.setdefault(each.pod.code, len(numbers)) for each in offers])[at]
+    order = np.lexsort((start_ms, pod))
+    again = (np.diff(pod[order]) == 0) & (np.diff(start_ms[order]) == 0)
+    is_twice = np.zeros(len(order), dtype=bool)
+    is_twice[:-1] |= again
+    is_twice[1:] |= again
+    twice: list[int] = at[order][is_twice].tolist()
+    return twice
 
 
 def _with_sold(chosen: Mapping[int, Sequence[int]], sold: Sold) -> dict[int, list[int]]:

@@ -26,9 +26,9 @@ from central.market.binding import TAKEN_W, Sold
 from central.market.book import Book
 from central.market.cells import Cells
 from central.market.demand import Demand, effects, effects_of
-from central.market.limits import Floats, Integers, Limits
+from central.market.limits import Booleans, Floats, Integers, Limits
 from central.market.rules import ReserveRule
-from central.market.solving import cheapest
+from central.market.solving import Known, cheapest
 from central.market.surety import Losses
 
 _PERMILLE = 1_000.0
@@ -136,7 +136,9 @@ def _largest_loss_w(firm: Firm, quarters: Sequence[_Quarter]) -> Floats:
     return short_w
 
 
-def _cheapest(firm: Firm, quarters: Sequence[_Quarter], short_w: Floats) -> tuple[Floats, Parts]:
+def _cheapest(
+    firm: Firm, quarters: Sequence[_Quarter], short_w: Floats, known: Known | None = None
+) -> tuple[Floats, Parts]:
     """Return the cheapest spare cells that make up for a shortage of each row [W], and for what.
 
     No row is left with less than it needs when all deliver, were it never so dear to make up.
@@ -153,7 +155,7 @@ def _cheapest(firm: Firm, quarters: Sequence[_Quarter], short_w: Floats) -> tupl
         kept = firm.limits.rows_of(in_danger)
         parts.append((kept, -surplus_w[in_danger], np.full(len(kept.rows), np.inf)))
     demand = Demand.of(firm.spare, parts)
-    return cheapest(firm.spare, firm.book.offers, demand, firm.sold), parts
+    return cheapest(firm.spare, firm.book.offers, demand, firm.sold, known), parts
 
 
 def _sure_enough_w(firm: Firm, quarters: Sequence[_Quarter]) -> tuple[Floats, Parts]:
@@ -165,7 +167,8 @@ def _sure_enough_w(firm: Firm, quarters: Sequence[_Quarter]) -> tuple[Floats, Pa
     asked_w = np.zeros(len(firm.limits.rows))
     for quarter in quarters:
         asked_w[quarter.rows] = -quarter.surplus_w
-    taken_w, parts = _cheapest(firm, quarters, asked_w)
+    known: Known = {}
+    taken_w, parts = _cheapest(firm, quarters, asked_w, known)
     unsure = [_Unsure(firm, quarter) for quarter in quarters]
     for _ in range(_MOST_ROUNDS):
         wanted_w = asked_w.copy()
@@ -178,14 +181,15 @@ def _sure_enough_w(firm: Firm, quarters: Sequence[_Quarter]) -> tuple[Floats, Pa
         if (wanted_w <= asked_w + TAKEN_W).all():
             break
         asked_w = np.maximum(asked_w, wanted_w)
-        taken_w, parts = _cheapest(firm, quarters, asked_w)
+        taken_w, parts = _cheapest(firm, quarters, asked_w, known)
     return taken_w, parts
 
 
 class _Unsure:
     """What a quarter-hour's needs still lack to be sure enough, whatever reserve is taken.
 
-    What is bought for sure stays as it is from round to round: its losses are counted once.
+    What is bought for sure stays as it is from round to round: its losses are counted once, and so
+    are those of reserve that is taken whole.
     """
 
     def __init__(self, firm: Firm, quarter: _Quarter) -> None:
@@ -195,6 +199,7 @@ class _Unsure:
         self.most_w = firm.spare.most_w[quarter.spare]
         self.price = firm.spare.mean_price(firm.spare.most_w)[quarter.spare]
         self.held: dict[int, Losses] = {}
+        self.counted: dict[int, tuple[Booleans, Losses]] = {}
         self.known: tuple[bytes, Floats] | None = None
 
     def more_w(self, taken_w: Floats) -> Floats:
@@ -234,7 +239,21 @@ class _Unsure:
             losses = Losses.of(need_w, held_w, quarter.held_share)
             assert losses is not None, "as much is held as needed"  # noqa: S101 -- said above
             self.held[place] = losses
-        return self.held[place].with_more(reserve_w, self.share)
+            self.counted[place] = np.zeros(len(reserve_w), dtype=bool), losses
+        whole = (taken_w >= self.most_w) & (reserve_w > TAKEN_W)
+        losses = self._counted(place, whole, reserve_w)
+        return losses.with_more(reserve_w[~whole], self.share[~whole])
+
+    def _counted(self, place: int, whole: Booleans, reserve_w: Floats) -> Losses:
+        """Return the losses of what is bought for sure, and of reserve that is taken whole."""
+        before, losses = self.counted[place]
+        if (before & ~whole).any():
+            before, losses = np.zeros_like(whole), self.held[place]
+        more = whole & ~before
+        if more.any():
+            losses = losses.with_more(reserve_w[more], self.share[more])
+            self.counted[place] = whole, losses
+        return losses
 
 
 def _target(firm: Firm, row: int) -> float:

@@ -1,6 +1,6 @@
 """A programme's own units, so that those of the documents decide nothing.
 
-A solver's tolerances are absolute: about 1e-7. So powers are told to it in hundredths of the widest
+A solver's tolerances are absolute: about 1e-7. So powers are told to it in tenths of the widest
 column, and money in thousandths of the dearest watt. Both are whole numbers in documents, and the
 quotient of whole numbers is the same to the last bit in whatever units both are told: so is what is
 solved, and found.
@@ -12,10 +12,10 @@ import numpy as np
 
 from central.market.limits import Floats
 
-_WIDEST = 1e2
+_WIDEST = 1e1
 _DEAREST = 1e3
 _LEAST_COST = 1e-5  # 1e-8 of the dearest: what costs nothing is still not taken for nothing
-_DIGITS = 10  # that no rounding on the way to a need reaches
+_DIGITS = 11  # that no rounding on the way to a need reaches
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,14 @@ _NOTHING = 1e-9
 _ALIKE = 1e-12  # relative
 
 
-def cheapest(cells: Cells, offers: Sequence[FlexOffer], demand: Demand, sold: Sold) -> Floats:
+Known = dict[int, tuple[bytes, Floats]]
+"""What was found of quarter-hours before, and for what."""
+
+
+def cheapest(
+    cells: Cells, offers: Sequence[FlexOffer], demand: Demand, sold: Sold,
+    known: Known | None = None,
+) -> Floats:  # fmt: skip
     """Return what is taken of each cell [W].
 
     Args:
@@ -42,13 +49,15 @@ def cheapest(cells: Cells, offers: Sequence[FlexOffer], demand: Demand, sold: So
         offers: of the book.
         demand: what is to be reached.
         sold: what is taken already and stays so.
+        known: what was found of the same cells before; what is asked again is not solved again.
 
     Raises:
         InvariantBroken: the solver gave up.
     """
     coupled = Coupled.blocks(cells, offers)
     quarters = [int(ms) for ms in np.unique(cells.start_ms)]
-    apart = {ms: _apart(cells, demand, ms) for ms in quarters if ms not in coupled.quarters}
+    known = {} if known is None else known
+    apart = {ms: _again(cells, demand, ms, known) for ms in quarters if ms not in coupled.quarters}
     while True:
         taken_w = np.zeros(len(cells))
         for ms, found_w in apart.items():
@@ -60,6 +69,16 @@ def cheapest(cells: Cells, offers: Sequence[FlexOffer], demand: Demand, sold: So
         if not joining:
             return taken_w
         coupled = coupled.joined(joining, cells)
+
+
+def _again(cells: Cells, demand: Demand, start_ms: int, known: Known) -> Floats:
+    """Return what is taken of a quarter-hour by itself, as it was found if the same was asked."""
+    rows = demand.start_ms == start_ms
+    asked = demand.need_w[rows], demand.cap_ueur_per_mwh[rows], demand.effect[start_ms]
+    key = b"".join(each.tobytes() for each in asked)
+    if start_ms not in known or known[start_ms][0] != key:
+        known[start_ms] = key, _apart(cells, demand, start_ms)
+    return known[start_ms][1]
 
 
 def _apart(cells: Cells, demand: Demand, start_ms: int) -> Floats:

@@ -8,6 +8,7 @@
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,6 +19,8 @@ _BINS = 1_000
 """Losses are counted upwards in thousandths of a row's need."""
 _SURE = 1e-9
 _ROOM = 2
+_FEW = 64
+_NEVER = 1e-15  # never counted as borne, so that a need is never less sure than it is told
 
 
 class Losses:
@@ -56,20 +59,29 @@ class Losses:
 
     def add_all(self, powers_w: Floats, shares: Floats) -> None:
         """Let each lose its power, unless it delivers."""
-        for power_w, share in zip(powers_w.tolist(), shares.tolist(), strict=True):
-            if power_w > TAKEN_W:
-                self.add(power_w, share)
+        there = powers_w > TAKEN_W
+        bins = np.ceil(powers_w[there] / self.bin_w - _SURE).astype(np.int64).tolist()
+        lost = list(zip(bins, shares[there].tolist(), strict=True))
+        for first in range(0, len(lost), _FEW):
+            self._add(lost[first : first + _FEW])
+
+    def _add(self, lost: Sequence[tuple[int, float]]) -> None:
+        """Let a few lose their bins; losses that are all but impossible are not counted on."""
+        most, count = self._count + sum(bins for bins, _ in lost), self._count
+        if most > len(self._likely):
+            self._likely = np.concatenate([self._likely, np.zeros(most)])
+        likely = self._likely
+        for bins, share in lost:
+            without = likely[:count] * (1.0 - share)
+            likely[:count] *= share
+            likely[bins : bins + count] += without
+            count += bins
+        self._count = count - int(np.searchsorted(np.cumsum(likely[:count][::-1]), _NEVER))
+        likely[self._count : count] = 0.0
 
     def add(self, power_w: float, share: float) -> None:
         """Let somebody lose their power, unless they deliver."""
-        bins, count = math.ceil(power_w / self.bin_w - _SURE), self._count
-        if count + bins > len(self._likely):
-            self._likely = np.concatenate([self._likely, np.zeros(count + bins)])
-        likely = self._likely
-        lost = likely[:count] * (1.0 - share)
-        likely[:count] *= share
-        likely[bins : bins + count] += lost
-        self._count += bins
+        self.add_all(np.array([power_w]), np.array([share]))
 
     def missing_w(self, powers_w: Floats, shares: Floats, target: float) -> float:
         """Return how much more must be held to be sure enough [W]; all there is if that is less.
