@@ -6,7 +6,6 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,14 +16,9 @@ from central.documents.header import Buyer, Direction
 from central.documents.offer import Acceptance, FlexOffer
 from central.documents.outcome import Award, AwardKind
 from central.documents.request import FlexRequest
-from central.market.binding import Sold
 from central.market.book import Book
-from central.market.cells import Cells
 from central.market.clearing import clear
-from central.market.demand import Demand
-from central.market.limits import Floats, grid_limits
 from central.market.rules import Pricing, ReserveRule, Rules
-from central.market.solving import cheapest
 from tests.exhaustive import bid_ueur_w_per_mwh, least_cost_ueur_w_per_mwh
 from tests.markets import (
     EUR,
@@ -256,25 +250,39 @@ def test_no_need_is_delivered_too_little_but_what_is_told_as_unmet(made: Drawn) 
 
 @settings(max_examples=40, deadline=None)
 @given(MARKETS)
-def test_never_a_dearer_offer_while_a_cheaper_one_at_the_same_node_fits(made: Drawn) -> None:
+def test_never_a_dearer_offer_while_a_cheaper_one_that_does_as_much_everywhere_fits(
+    made: Drawn,
+) -> None:
+    """At whatever node: dearer is asked for less, limit by limit."""
     of = market(made, 3)
     power_w = taken_w(outcome_of(of))
-    for ms in (start_ms(q) for q in range(3)):
-        dearest: dict[str, int] = {}
-        cheapest: dict[str, int] = {}
-        for each in of.offers:
-            (quarter,) = (one for one in each.quarters if one.start_ms == ms)
-            node, taken = of.nodes[each.pod.code], power_w.get((each.mrid, ms), 0)
-            from_w = 0
-            for step in quarter.steps:
-                price = step.price_ueur_per_mwh
-                if taken > from_w + 1:
-                    dearest[node] = max(dearest.get(node, price), price)
-                if taken < step.up_to_w - 1:
-                    cheapest[node] = min(cheapest.get(node, price), price)
-                from_w = step.up_to_w
-        for node, price in dearest.items():
-            assert price <= cheapest.get(node, price)
+    (asked,) = made.requests
+    for q in range(3):
+        ms = start_ms(q)
+        rows = [each.p_nano_per_w for each in asked.sensitivities if each.start_ms == ms]
+        effect = dict(zip(asked.nodes, zip(*rows, strict=True), strict=True))
+        bought, left = _bought_and_left(of, power_w, ms)
+        for dear, at in bought:
+            for cheap, other in left:
+                as_much = all(a >= b for a, b in zip(effect[other], effect[at], strict=True))
+                assert dear <= cheap or not as_much
+
+
+def _bought_and_left(
+    of: Book, power_w: Mapping[tuple[str, int], int], ms: int
+) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
+    """Return price and node of what was bought by more than rounding, and of what was left."""
+    bought, left = set(), set()
+    for each in of.offers:
+        (quarter,) = (one for one in each.quarters if one.start_ms == ms)
+        node, taken, from_w = of.nodes[each.pod.code], power_w.get((each.mrid, ms), 0), 0
+        for step in quarter.steps:
+            if taken > from_w + 1:
+                bought.add((step.price_ueur_per_mwh, node))
+            if taken < step.up_to_w - 1:
+                left.add((step.price_ueur_per_mwh, node))
+            from_w = step.up_to_w
+    return bought, left
 
 
 @settings(max_examples=40, deadline=None)
@@ -293,104 +301,6 @@ def test_the_order_of_arrival_changes_no_byte(made: Drawn, rules: Rules, order: 
     both = [*offers, *stale] if order.random() < 0.5 else [*stale, *offers]
     assert encode(outcome_of(book(both, requests, made.nodes, quarters=3), rules)) == newest
     assert (one == newest) == (mrid(1).encode() not in one)
-
-
-@st.composite
-def in_all_units(draw: st.DrawFn) -> tuple[list[FlexOffer], list[FlexRequest], dict[int, str]]:
-    """Draw a market of any kind: many limits, whole offers, or two ways and a TSO."""
-    kind = draw(st.sampled_from(["divisible", "whole", "two ways"]))
-    if kind == "divisible":
-        made = draw(MARKETS)
-        return list(made.offers), list(made.requests), made.nodes
-    if kind == "two ways":
-        return draw(two_ways())
-    offers, nodes, need_kw = draw(small_markets())
-    asked = request(
-        10**6, {(0, q): kw for q, kw in enumerate(need_kw)}, [{"N1": 1.0, "N2": 0.5}], quarters=2
-    )
-    return list(offers), [asked], nodes
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    in_all_units(),
-    st.integers(-3, 4).map(lambda power: Fraction(10) ** power),
-    st.integers(-6, 3).map(lambda power: Fraction(10) ** power),
-    st.sampled_from([1, 10, 1_000]),
-)
-def test_scaling_units_changes_nothing(
-    made: tuple[list[FlexOffer], list[FlexRequest], dict[int, str]],
-    powers: Fraction, prices: Fraction, effects: int,
-) -> None:  # fmt: skip
-    """W or MW, EUR or micro-euro, nV or µV: what the programme takes is the same to 1e-9.
-
-    Documents round it to whole watts, the same ones in whatever money.
-    """
-    offers, requests, nodes = made
-
-    def told_in(powers: Fraction, prices: Fraction, effects: int) -> Book:
-        return book(
-            [in_units(each, powers, prices) for each in offers],
-            [wanted_in_units(each, powers, prices, effects) for each in requests], nodes,
-        )  # fmt: skip
-
-    of, other = told_in(Fraction(1), Fraction(1), 1), told_in(powers, prices, effects)
-    # Who is taken so that another can be is taken by a watt, in whatever units.
-    watt_w = max(float(powers), 1.0) * 3 * any(each.linked_to for each in offers)
-    np.testing.assert_allclose(
-        wanted_w(other), wanted_w(of) * float(powers), rtol=1e-9, atol=watt_w + 1e-9
-    )
-    dear = replace(FIRM, price_cap_ueur_per_mwh=whole(FIRM.price_cap_ueur_per_mwh * prices))
-    assert taken_w(outcome_of(told_in(Fraction(1), prices, effects), dear)) == taken_w(
-        outcome_of(of)
-    )
-
-
-def wanted_w(of: Book) -> Floats:
-    """Return what the programme of the DSO's limits takes, in parts of a watt."""
-    limits = grid_limits(of.of_buyer(Buyer.DSO), 10**15)
-    cells = Cells.of(of.offers, of.nodes, of.tan_phi, {})
-    cap = np.where(limits.need_w > 0, limits.cap_ueur_per_mwh, np.inf)
-    demand = Demand.of(cells, [(limits, limits.need_w, cap)])
-    return cheapest(cells, of.offers, demand, Sold())
-
-
-def in_units(one: FlexOffer, powers: Fraction, prices: Fraction) -> FlexOffer:
-    """Return an offer told in other units."""
-    return replace(one, quarters=tuple(
-        replace(each, minimum_w=whole(each.minimum_w * powers), steps=tuple(
-            replace(step, up_to_w=whole(step.up_to_w * powers),
-                    price_ueur_per_mwh=whole(step.price_ueur_per_mwh * prices))
-            for step in each.steps
-        )) for each in one.quarters
-    ))  # fmt: skip
-
-
-def wanted_in_units(
-    one: FlexRequest, powers: Fraction, prices: Fraction, effects: int
-) -> FlexRequest:
-    """Return a request told in other units."""
-    return replace(
-        one,
-        quarters=tuple(
-            replace(each, power_w=whole(each.power_w * powers)) for each in one.quarters
-        ),
-        violations=tuple(
-            replace(each, excess_milli=whole(each.excess_milli * powers * effects))
-            for each in one.violations
-        ),
-        sensitivities=tuple(
-            replace(each, p_nano_per_w=tuple(nano * effects for nano in each.p_nano_per_w))
-            for each in one.sensitivities
-        ),
-        maximum_price_ueur_per_mwh=whole(one.maximum_price_ueur_per_mwh * prices),
-    )
-
-
-def whole(number: Fraction) -> int:
-    """Return a number that must be whole."""
-    assert number.denominator == 1
-    return int(number)
 
 
 @st.composite
