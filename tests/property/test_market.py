@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from central.documents.elements import Bound
 from central.documents.encoding import encode
 from central.documents.header import Buyer, Direction
-from central.documents.offer import Acceptance, FlexOffer
+from central.documents.offer import Acceptance, FlexOffer, OfferedQuarter
 from central.documents.outcome import Award, AwardKind
 from central.documents.request import FlexRequest
 from central.market.book import Book
@@ -285,11 +285,16 @@ def _bought_and_left(
     return bought, left
 
 
+def _at_one_price(quarter: OfferedQuarter) -> OfferedQuarter:
+    return replace(quarter, steps=(replace(quarter.steps[-1], price_ueur_per_mwh=100 * EUR),))
+
+
 @settings(max_examples=40, deadline=None)
 @given(MARKETS, RULES, st.randoms(use_true_random=False))
 def test_the_order_of_arrival_changes_no_byte(made: Drawn, rules: Rules, order: Any) -> None:  # noqa: ANN401
+    # All ask the same: who came first is all that decides between them.
     offers, requests = (
-        list(made.offers),
+        [replace(each, quarters=tuple(map(_at_one_price, each.quarters))) for each in made.offers],
         [*made.requests, need_of_tso(10**6 + 1, {0: 5}, quarters=3)],
     )
     one = encode(outcome_of(book(offers, requests, made.nodes, quarters=3), rules))
