@@ -1,12 +1,11 @@
 """How the offers of a list may deliver: too little, too much, and what comes back later.
 
 Each scenario of each quarter is a situation for the power flow, unless it is the same as that in
-which all deliver, or as no offer at all. Situations stand quarter by quarter, and within a quarter
-scenario by scenario.
+which all deliver. Situations stand quarter by quarter, and within a quarter scenario by scenario.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -121,36 +120,23 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """How offers deliver, and on top of what.
-
-    Args:
-        name: for reports.
-        factor: what of each offer is delivered.
-        rebounds: whether what was moved comes back.
-        forecast: number of the forecast without offers: 0 the mean, the others beside it.
-    """
+    """How offers deliver: a factor for each, and whether rebound follows."""
 
     name: str
     factor: Floats
     rebounds: bool = False
-    forecast: int = 0
 
 
-def usual_scenarios(
-    grid: Grid, taken: Taken, *, over: float = USUAL_OVER, beside: Iterable[str] = ()
-) -> list[Scenario]:
+def usual_scenarios(grid: Grid, taken: Taken, *, over: float = USUAL_OVER) -> list[Scenario]:
     """Return the scenarios of the validation, that in which all deliver first.
 
     Args:
         grid: tells the names of nodes.
         taken: the preliminary list.
         over: what is delivered at most, as a factor.
-        beside: names of the forecasts beside the mean, under which all deliver as well. What comes
-            back later is no matter of theirs: it comes when there is another forecast.
     """
     ones = np.ones(len(taken.mrids))
-    together = (Scenario(DELIVERED, ones), Scenario(f"all at {over:g}", ones * over))
-    made = [*together]
+    made = [Scenario(DELIVERED, ones), Scenario(f"all at {over:g}", ones * over)]
     if any(each.share > 0 for each in taken.rebounds):
         made += [
             Scenario("rebound", ones, rebounds=True),
@@ -159,9 +145,6 @@ def usual_scenarios(
     for node in np.unique(taken.node):
         missing = np.where(taken.node == node, 0.0, 1.0)
         made.append(Scenario(f"nothing at {grid.nodes[node].name}", missing))
-    for forecast, name in enumerate(beside, 1):
-        made += [replace(each, name=f"{each.name} under {name}", forecast=forecast)
-                 for each in together]  # fmt: skip
     return made
 
 
@@ -171,7 +154,7 @@ class Cases:
 
     Args:
         taken: the list.
-        scenario, quarter, forecast: of each situation.
+        scenario, quarter: of each situation.
         offer, delivery: of each lever: which offer, in which quarter.
         levers: a watt cut of each.
     """
@@ -179,7 +162,6 @@ class Cases:
     taken: Taken
     scenario: Integers
     quarter: Integers
-    forecast: Integers
     offer: Integers
     delivery: Integers
     levers: Levers
@@ -201,8 +183,7 @@ class Cases:
         situation, lever, share = (np.concatenate(part) for part in zip(*entries, strict=True))
         table = sparse.csr_array((share, (situation, lever)), shape=(len(quarter), len(offer)))
         levers = Levers(len(grid.nodes), taken.node[offer], -taken.unit_va[offer], table)
-        forecast = np.array([each.forecast for each in scenarios])[scenario]
-        return cls(taken, scenario, quarter, forecast, offer, delivery, levers)
+        return cls(taken, scenario, quarter, offer, delivery, levers)
 
     @cached_property
     def power_w(self) -> Floats:
@@ -222,11 +203,10 @@ class Cases:
         for first, end in spans:
             rows = slice(*np.searchsorted(self.quarter, [first, end]))
             some = slice(*np.searchsorted(self.delivery, [first, end]))
-            alike = np.column_stack([self.quarter[rows], self.forecast[rows]])
-            _, told, which = np.unique(alike, axis=0, return_index=True, return_inverse=True)
+            quarter = self.quarter[rows]
             yield Part(
                 np.arange(rows.start, rows.stop),
-                told[which],
+                np.searchsorted(quarter, quarter),
                 self.levers.part(rows, some),
                 most=self.power_w[some],
                 cost=np.ones(some.stop - some.start),
@@ -235,10 +215,9 @@ class Cases:
 
 
 def _differs(taken: Taken, scenario: Scenario) -> Booleans:
-    """Tell in which quarters a scenario is not that in which all deliver, or nobody does."""
+    """Tell in which quarters a scenario is not that in which all deliver."""
     delivers = taken.power_w > 0
-    apart = (scenario.factor != 1) | (scenario.forecast > 0)
-    differs: Booleans = (delivers & apart[:, None]).any(axis=0)
+    differs: Booleans = (delivers & (scenario.factor != 1)[:, None]).any(axis=0)
     if scenario.rebounds:
         for each, active in zip(taken.rebounds, delivers, strict=True):
             differs |= _returning(each, len(active)) @ active > 0

@@ -95,7 +95,7 @@ def dispatch(
 
     Args:
         power_flow: of the grid.
-        expectation: what is drawn.
+        expectation: what is drawn; its mean is checked.
         orders: resolved to won offers; a POD moves for one of them at a time.
         baseline_w: the frozen baseline of each order's POD (I-03), shape (orders, quarters).
         limits: what is to be kept.
@@ -117,10 +117,7 @@ def dispatch(
         power_w=np.array(possible_w).reshape(len(orders), expectation.quarters),
         rebounds=[each.rebound for each in orders],
     )  # fmt: skip
-    found = validate(
-        power_flow, expectation.drawn_va[0], taken, limits,
-        setting=setting, beside=expectation.beside,
-    )  # fmt: skip
+    found = validate(power_flow, expectation.drawn_va[0], taken, limits, setting=setting)
     points = [
         point
         for row, each in enumerate(orders)

@@ -46,11 +46,6 @@ class Expectation:
         return int(self.drawn_va.shape[1])
 
     @property
-    def beside(self) -> Mapping[str, Phasors]:
-        """Return what is drawn in each scenario beside the mean, shape (quarters, nodes) each."""
-        return dict(zip(self.scenarios[1:], self.drawn_va[1:], strict=True))
-
-    @property
     def situations_va(self) -> Phasors:
         """Return the power drawn in each situation, shape (scenarios * quarters, nodes)."""
         return self.drawn_va.reshape(-1, self.drawn_va.shape[-1])

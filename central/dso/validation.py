@@ -2,15 +2,14 @@
 
 Every quarter is an AC power flow in several scenarios (see `delivering`): all offers deliver, all
 deliver too much, the offers of each node alone deliver nothing, and what was moved comes back
-later; what all deliver is checked on top of the mean and of each forecast beside it. Where a limit
-breaks, the least volume is cut (see `relief`); every cut names the limit, quarter and scenario
-that binds.
+later. Where a limit breaks, the least volume is cut (see `relief`); every cut names the limit,
+quarter and scenario that binds.
 
 Interpretation of the specification: offers must not break a limit, and where one is broken
 without any offer, they must not make it worse, by more than 1e-5 pu or 0.001 % of a rating.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,7 +79,6 @@ def validate(
     limits: Limits,
     *,
     setting: Setting = AS_BUILT,
-    beside: Mapping[str, Phasors] | None = None,
     scenarios: Sequence[Scenario] | None = None,
     one_thread: bool = False,
 ) -> Validation:
@@ -92,14 +90,12 @@ def validate(
         taken: the preliminary list.
         limits: what is to be kept; where it is not, what is must not get worse.
         setting: one for all quarters, or one row for each.
-        beside: forecasts beside `drawn_va`, by name and in its shape.
         scenarios: `usual_scenarios` if None; in the first all offers deliver.
         one_thread: for power flows, else all cores.
 
     Raises:
         Rejected: `bad_shape`: offers are for other quarters.
-        NotConverged: a quarter has no power flow without any offer; forecasts stand one after the
-            other.
+        NotConverged: a quarter has no power flow without any offer.
         InvariantBroken: a linear programme was not solved.
     """
     grid = power_flow.grid
@@ -109,17 +105,14 @@ def validate(
             where=grid.name,
             reason="bad_shape",
         )
-    known = {} if beside is None else dict(beside)
-    chosen = list(scenarios or usual_scenarios(grid, taken, beside=known))
-    without_va, every = np.concatenate([drawn_va, *known.values()]), np.arange(len(drawn_va))
-    before = power_flow.solve(without_va, rows_of(setting, np.tile(every, 1 + len(known))))
+    chosen = usual_scenarios(grid, taken) if scenarios is None else list(scenarios)
+    before = power_flow.solve(drawn_va, setting)
     cases = Cases.of(grid, taken, chosen)
-    row = cases.forecast * len(drawn_va) + cases.quarter
     task = Task(
         power_flow,
-        without_va[row] + cases.changed_va,
+        drawn_va[cases.quarter] + cases.changed_va,
         rows_of(setting, cases.quarter),
-        _not_worse(limits, before, row),
+        _not_worse(limits, before, cases.quarter),
         [*cases.parts()],
         CHECKED,
         one_thread=one_thread,
@@ -141,14 +134,14 @@ def validate(
     )
 
 
-def _not_worse(limits: Limits, before: Flow, row: Integers) -> Limits:
+def _not_worse(limits: Limits, before: Flow, quarter: Integers) -> Limits:
     """Return the limits of each situation, wider where they are broken without any offer."""
     was_pu, was_pct = before.voltage_pu, before.loading_pct
     low_pu = np.where(was_pu < limits.low_pu, was_pu - _WORSE_PU, limits.low_pu)
     high_pu = np.where(was_pu > limits.high_pu, was_pu + _WORSE_PU, limits.high_pu)
     worse_pct = was_pct + _WORSE_PU * FULL_PCT
     most_pct = np.where(was_pct > limits.most_pct, worse_pct, limits.most_pct)
-    return Limits(low_pu[row], high_pu[row], most_pct[row])
+    return Limits(low_pu[quarter], high_pu[quarter], most_pct[quarter])
 
 
 def _binding(found: Relief, part: Part, use: Use) -> Iterator[tuple[int, int]]:

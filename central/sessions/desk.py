@@ -351,7 +351,6 @@ class Desk:
             taken,
             Limits.of(self.grid, self.margin),
             setting=setting,
-            beside=expected.expectation.beside,
         )
 
     def verdicts(
@@ -373,7 +372,6 @@ class Desk:
             session=session,
             outcome=outcome,
             offers=offers,
-            confidence=expected.sure,
         )
 
     # ── means ───────────────────────────────────────────────────────────────────────────────

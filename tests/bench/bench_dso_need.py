@@ -217,18 +217,6 @@ def test_validation_of_a_day(figures: Figures) -> None:
             peer_name="cutting the dearest, by bisection", reach="1.5 s", note=note,
         )
     )  # fmt: skip
-    beside = {"p05": 0.7 * drawn_va, "p95": 1.3 * drawn_va}
-    figures.take(
-        Figure(
-            subject="DSO: validation of a day, under two quantiles too",
-            size="200 offers × 96 quarters", unit="s",
-            ours=seconds_of(
-                lambda: validate(FLOW, drawn_va, taken, KEPT, beside=beside), repeats=3
-            ),
-            peer=seconds_of(ours, repeats=3), peer_name="on the mean alone",
-            note="What all deliver, and 10 % more, with 30 % less and more drawn as well",
-        )
-    )  # fmt: skip
     volume_w = taken.power_w.sum()
     figures.take(
         Figure(

@@ -267,11 +267,11 @@ def _dso(
         taken = taken_offers(grid, expectation, outcome.awards, offers)
         return technical_validation(
             grid,
-            validate(power_flow, expectation.drawn_va[0], taken, limits, beside=expectation.beside),
+            validate(power_flow, expectation.drawn_va[0], taken, limits),
             expectation,
             envelope=Envelope(mrid=mrid(77), created_ms=1, sender="dso", receiver="market"),
             margin=margin, session="s", outcome=Reference(mrid=outcome.mrid, revision=1),
-            offers={each.offer.mrid: each.offer for each in outcome.awards}, confidence=0.95,
+            offers={each.offer.mrid: each.offer for each in outcome.awards},
         )  # fmt: skip
 
     return ask

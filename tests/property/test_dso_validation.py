@@ -15,18 +15,15 @@ from central.dso.validation import validate
 from tests.grids import feeder, loads_va
 
 QUARTERS = 3
-BESIDE = ("p05", "p95")
 WORSE_PU = 1e-5
 
 
-def drawn(
-    seed: int, nodes: int, length_km: float, rating_a: float, *, mean_w: float,
-    beside: tuple[float, ...],
-) -> tuple[Grid, Phasors]:  # fmt: skip
-    """Return a feeder and forecasts of what is drawn there, within limits or already beyond."""
+def drawn(seed: int, nodes: int, length_km: float, rating_a: float, mean_w: float) -> tuple[
+    Grid, Phasors
+]:  # fmt: skip
+    """Return a feeder and what is drawn there, well within limits or already beyond them."""
     grid = feeder(nodes, seed=seed, length_km=length_km, rating_a=rating_a)
-    mean_va = loads_va(grid, situations=QUARTERS, seed=seed, mean_w=mean_w)
-    return grid, np.stack([mean_va, *(height * mean_va for height in beside)])
+    return grid, loads_va(grid, situations=QUARTERS, seed=seed, mean_w=mean_w)
 
 
 def offers(grid: Grid, seed: int, count: int, most_w: float, *, returning: float) -> Taken:
@@ -41,20 +38,16 @@ def offers(grid: Grid, seed: int, count: int, most_w: float, *, returning: float
     )  # fmt: skip
 
 
-def worse_pu(power_flow: PowerFlow, forecasts_va: Phasors, taken: Taken, names: Taken) -> Floats:
+def worse_pu(power_flow: PowerFlow, drawn_va: Phasors, taken: Taken, names: Taken) -> Floats:
     """Return how much worse than without offers each limit of each situation is [pu].
 
     The scenarios are those of the whole list, also where nothing of an offer is left.
     """
     limits = Limits.of(power_flow.grid)
-    scenarios = usual_scenarios(power_flow.grid, names, beside=BESIDE[: len(forecasts_va) - 1])
-    cases = Cases.of(power_flow.grid, taken, scenarios)
-    row = cases.forecast * QUARTERS + cases.quarter
-    drawn_va = np.concatenate(forecasts_va)
-    flow = power_flow.solve(drawn_va[row] + cases.changed_va, exact=True)
+    cases = Cases.of(power_flow.grid, taken, usual_scenarios(power_flow.grid, names))
+    flow = power_flow.solve(drawn_va[cases.quarter] + cases.changed_va, exact=True)
     before = excess_pu(power_flow.solve(drawn_va, exact=True), limits)
-    worse: Floats = excess_pu(flow, limits) - np.maximum(before, 0)[row]
-    return worse
+    return excess_pu(flow, limits) - np.maximum(before, 0)[cases.quarter]
 
 
 GRIDS = st.builds(
@@ -63,8 +56,7 @@ GRIDS = st.builds(
     st.integers(5, 14),
     st.floats(0.5, 5.0),
     st.floats(60.0, 300.0),
-    mean_w=st.sampled_from([5e4, 1.5e5, 4e5]),
-    beside=st.sampled_from([(), (0.5, 1.4)]),
+    st.sampled_from([5e4, 1.5e5, 4e5]),
 )
 
 
@@ -76,22 +68,19 @@ GRIDS = st.builds(
 def test_never_a_violation_and_never_a_refusal_without_one(
     made: tuple[Grid, Phasors], seed: int, count: int, most_w: float, returning: float
 ) -> None:
-    grid, forecasts_va = made
+    grid, drawn_va = made
     power_flow = PowerFlow(grid)
     taken = offers(grid, seed, count, most_w, returning=returning)
-    found = validate(
-        power_flow, forecasts_va[0], taken, Limits.of(grid),
-        beside=dict(zip(BESIDE, forecasts_va[1:], strict=False)),
-    )  # fmt: skip
+    found = validate(power_flow, drawn_va, taken, Limits.of(grid))
     assert ((found.accepted_w >= 0) & (found.accepted_w <= taken.power_w)).all()
     kept = replace(taken, power_w=found.accepted_w)
-    assert worse_pu(power_flow, forecasts_va, kept, taken).max() <= WORSE_PU
+    assert worse_pu(power_flow, drawn_va, kept, taken).max() <= WORSE_PU
     cut = {(each.offer, each.quarter) for each in found.cuts}
     assert cut == {(k, q) for k, q in np.argwhere(found.accepted_w < taken.power_w).tolist()}
     for each in found.cuts if found.is_largest else ():
         # A little more of it, and only of it, and the limit that was named is the one that goes.
         power_w = found.accepted_w.copy()
         power_w[each.offer, each.quarter] += 0.05 * taken.power_w[each.offer, each.quarter] + 5e3
-        more = worse_pu(power_flow, forecasts_va, replace(taken, power_w=power_w), taken)
+        more = worse_pu(power_flow, drawn_va, replace(taken, power_w=power_w), taken)
         assert more.max() > 0
         assert each.scenario in found.scenarios

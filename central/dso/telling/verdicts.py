@@ -9,6 +9,7 @@ from central.documents.validation import OfferVerdict, TechnicalValidation, Verd
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Grid
 from central.dso.limits import Margin
+from central.dso.scenarios import OF_THE_MEAN
 from central.dso.telling.elements import Elements, kept_free
 from central.dso.validation import Cut, Validation
 from ledger.facts.interval import Interval
@@ -26,11 +27,11 @@ def technical_validation(
     session: str,
     outcome: Reference,
     offers: dict[str, Reference],
-    confidence: float,
 ) -> TechnicalValidation:
     """Return what the grid says to the offers of a preliminary list.
 
-    Powers are rounded down to whole watts: what was checked is never exceeded.
+    Powers are rounded down to whole watts: what was checked is never exceeded. The validation
+    rests on the mean of the forecast alone, and so does its confidence.
 
     Args:
         grid: that was checked.
@@ -41,7 +42,6 @@ def technical_validation(
         session: the market session.
         outcome: the preliminary list.
         offers: reference of each offer by its mrid.
-        confidence: the outermost quantile under which all deliver, 0 … 1.
     """
     elements = Elements(grid, margin)
     cuts: dict[int, list[Cut]] = {}
@@ -79,7 +79,7 @@ def technical_validation(
         verdicts=tuple(sorted(verdicts, key=lambda one: one.offer)),
         scenarios=found.scenarios,
         margin=kept_free(margin),
-        confidence_permille=round(confidence * 1_000),
+        confidence_permille=round(OF_THE_MEAN * 1_000),
         unsolved=tuple(sorted(unsolved, key=_place)),
     )
 

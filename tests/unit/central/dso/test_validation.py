@@ -126,37 +126,6 @@ def test_what_comes_back_later_is_held_against_the_offer() -> None:
     assert worst_pu(found, drawn_va).max() <= 1e-9
 
 
-def test_what_only_a_busier_day_would_not_bear_is_cut_for_it() -> None:
-    taken = offers(np.full((1, 4), 1e6), 9)
-    busy_va = QUIET_VA * np.array([1.0, 1.0, 2.5, 1.0])[:, None]
-    assert not violations(GRID, FLOW.solve(busy_va), LIMITS)
-    assert not validate(FLOW, QUIET_VA, taken, LIMITS).cuts
-    found = validate(FLOW, QUIET_VA, taken, LIMITS, beside={"p95": QUIET_VA, "p05": busy_va})
-    (cut,) = found.cuts
-    assert (cut.quarter, cut.binding.situation) == (2, 2)
-    assert cut.scenario == "all at 1.1 under p05"
-    assert worst_pu(found, busy_va).max() <= 1e-9
-    assert cut.binding.value == pytest.approx(cut.binding.limit, rel=2e-5)
-    assert found.is_largest
-    by_name = found.scenarios.index("delivered under p95")
-    assert found.scenarios[by_name:] == (
-        "delivered under p95", "all at 1.1 under p95",
-        "delivered under p05", "all at 1.1 under p05",
-    )  # fmt: skip
-
-
-def test_what_a_forecast_beside_breaks_without_offers_must_not_get_worse() -> None:
-    heavy_va = loads_va(GRID, situations=4, mean_w=7e5)
-    broken = {one.situation for one in violations(GRID, FLOW.solve(heavy_va), LIMITS)}
-    assert broken
-    more = offers(np.full((1, 4), 1e5), 9)
-    found = validate(FLOW, QUIET_VA, more, LIMITS, beside={"p05": heavy_va})
-    assert {cut.quarter for cut in found.cuts} >= broken
-    assert found.residual == ()
-    less = offers(np.full((1, 4), 1e5), 9, is_up=True)
-    assert not validate(FLOW, QUIET_VA, less, LIMITS, beside={"p05": heavy_va}).cuts
-
-
 def test_offers_beyond_any_power_flow_are_cut_to_what_has_one() -> None:
     taken = offers(np.full((1, 4), 5e8), 9)
     with pytest.raises(NotConverged):
