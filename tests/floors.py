@@ -111,9 +111,20 @@ def availabilities(seats: Sequence[Seat], market_day: date = DAY) -> list[DerAva
 
 
 def without_names(document: Document) -> str:
-    """Return what a document says, apart from names that are drawn and when it was made."""
-    told = str(to_json(document))
-    return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|'created_at': '[^']*'", "*", told)
+    """Return what a document says, apart from names that are drawn and when it was made.
+
+    Drawn names decide the order of its parts, too: they are told in an order of their own.
+    """
+    told = {
+        name: str(sorted(map(_nameless, part)) if isinstance(part, list) else part)
+        for name, part in to_json(document).items()
+    }
+    return _nameless(told)
+
+
+def _nameless(part: object) -> str:
+    pattern = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}|'created_at': '[^']*'"
+    return re.sub(pattern, "*", str(part))
 
 
 @dataclass

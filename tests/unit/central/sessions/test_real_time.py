@@ -272,7 +272,7 @@ def test_a_session_goes_on_from_where_the_plant_stood_when_it_looked() -> None:
             scene.clock.at_ms += 13 * 60_000
         real_time(floor, scene.clock.at_ms, [], {})
         stored = scene.documents.documents(DocumentQuery(limit=1_000))
-        told[scene is killed] = [without_names(opened(each.signed)[0]) for each in stored]
+        told[scene is killed] = sorted(without_names(opened(each.signed)[0]) for each in stored)
     assert told[True] == told[False]
 
 
