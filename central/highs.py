@@ -12,6 +12,7 @@ gives the same answer on every machine.
 Source: Huangfu, Hall: Parallelizing the dual revised simplex method (2018).
 """
 
+import logging
 from dataclasses import dataclass
 
 import highspy
@@ -20,6 +21,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from ledger.errors import InvariantBroken
+
+log = logging.getLogger("central")
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
@@ -123,8 +126,13 @@ def _solver(options: _Options) -> highspy.Highs:
 
 
 def _solved(solver: highspy.Highs, where: str) -> Optimum:
-    solver.run()
-    status = solver.getModelStatus()
+    status = _run(solver)
+    if status == highspy.HighsModelStatus.kInfeasible and _presolves(solver):
+        # Presolve can lose all answers of a programme whose numbers are far apart.
+        log.warning("solver.presolve_lost_all", extra={"where": where})
+        solver.setOptionValue("presolve", "off")
+        solver.clearSolver()
+        status = _run(solver)
     if status != highspy.HighsModelStatus.kOptimal:
         raise InvariantBroken(
             f"HiGHS does not solve {solver.getNumRow()} rows of {solver.getNumCol()} "
@@ -134,6 +142,16 @@ def _solved(solver: highspy.Highs, where: str) -> Optimum:
         )
     found = solver.getSolution()
     return Optimum(np.array(found.col_value), np.array(found.row_dual))
+
+
+def _presolves(solver: highspy.Highs) -> bool:
+    _, chosen = solver.getOptionValue("presolve")
+    return bool(chosen != "off")
+
+
+def _run(solver: highspy.Highs) -> highspy.HighsModelStatus:
+    solver.run()
+    return solver.getModelStatus()
 
 
 def _pass(solver: highspy.Highs, programme: Programme) -> None:

@@ -1,5 +1,6 @@
 """HiGHS solves what is asked, says what it cannot, and is quiet."""
 
+import highspy
 import numpy as np
 import pytest
 from scipy import sparse
@@ -49,6 +50,23 @@ def test_what_has_no_solution_is_told(*, whole: bool) -> None:
     with pytest.raises(InvariantBroken, match="Infeasible") as told:
         optimum(too_much, where="market clearing")
     assert told.value.where == "market clearing"
+
+
+def test_what_presolve_has_lost_is_found_without_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As HiGHS 1.15 does with some books of whole offers whose watts and prices are far apart."""
+
+    class Losing(highspy.Highs):
+        def getModelStatus(self) -> highspy.HighsModelStatus:  # noqa: N802 -- the solver's name
+            if self.getOptionValue("presolve")[1] == "off":
+                return super().getModelStatus()
+            return highspy.HighsModelStatus.kInfeasible
+
+    monkeypatch.setattr(highspy, "Highs", Losing)
+    found = optimum(knapsack(whole=True), where="here")
+    assert VALUES @ found.x == pytest.approx(112.0)
+    assert "solver.presolve_lost_all" in caplog.text
 
 
 def test_a_programme_without_rows() -> None:
