@@ -3,6 +3,7 @@
 import argparse
 
 from central.config import configured
+from central.market.gates import named
 from central.markets.telling import seen_of, tell
 from central.scd.sessions_store import SqliteSessions
 from central.service import Central, opened
@@ -39,7 +40,12 @@ def _list(arguments: argparse.Namespace, central: Central) -> int:
 
 
 def stop(arguments: argparse.Namespace) -> int:
-    """Let no further row of a session begin, and note why."""
+    """Let no further row of a session begin, whether it has begun or not, and note why.
+
+    Raises:
+        Rejected: no session is ever called so.
+    """
+    named(arguments.session)
     with opened(configured(arguments.config)) as central:
         if not arguments.dry_run:
             session_of(central, arguments.session).stop(arguments.why)

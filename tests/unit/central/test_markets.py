@@ -96,6 +96,13 @@ def test_a_session_is_stopped_and_says_so(config: Path, capsys: Told) -> None:
     assert json.loads(capsys.readouterr().out)["sessions"] == {NAME: "stopped"}
 
 
+def test_a_name_that_no_session_has_stops_nothing(config: Path, capsys: Told) -> None:
+    assert ran(config, "stop", "day-ahed 2026-05-28", "--why", "the grid is rebuilt") == 2
+    assert "no session is called 'day-ahed 2026-05-28'" in capsys.readouterr().err
+    assert ran(config, "show", "--json") == 0
+    assert "day-ahed 2026-05-28" not in json.loads(capsys.readouterr().out)["sessions"]
+
+
 def test_an_unknown_session_is_told_with_those_known(config: Path, capsys: Told) -> None:
     assert ran(config, "show", "day-ahead 1999-01-01") == 2
     assert f"there is no such session; known are: {NAME}" in capsys.readouterr().err
