@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn
@@ -75,6 +76,19 @@ def subcommand(
     )
     made.set_defaults(run=run)
     return made
+
+
+def day(text: str) -> date:
+    """Return the day that an argument names.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        what = f"{text!r} is no day; write it as 2026-10-25"
+        raise argparse.ArgumentTypeError(what) from None
 
 
 def run(made: argparse.ArgumentParser, argv: Sequence[str]) -> int:

@@ -1,10 +1,9 @@
 """The verbs of `certiflex central dso` and `central history`."""
 
 import argparse
-from datetime import date
 from pathlib import Path
 
-from ledger.command import Exit, show, subcommand
+from ledger.command import Exit, day, show, subcommand
 from ledger.errors import Rejected
 
 
@@ -12,7 +11,7 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add `dso` and `history` with their verbs to a program."""
     dso = verbs.add_parser("dso", help="the DSO's platform: forecast, assess, plan, ask, validate")
     own = dso.add_subparsers(metavar="VERB")
-    _of_time(subcommand(own, "forecast", "forecast every point of delivery", _forecast))
+    _when(subcommand(own, "forecast", "forecast every point of delivery", _forecast))
     tried = _of_time(subcommand(own, "assess", "tell where limits break", _assess))
     how = tried.add_mutually_exclusive_group()
     how.add_argument("--outages", action="store_true", help="with each line out in turn too")
@@ -54,12 +53,16 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     bring.add_argument("file", type=Path, metavar="FILE", help="CSV or Parquet")
 
 
-def _of_time(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _when(made: argparse.ArgumentParser) -> None:
     made.set_defaults(quiet=1)  # rows are logged; who types sees what came of them
     when = made.add_mutually_exclusive_group()
     told = "market day; the next one if not given"
-    when.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help=told)
+    when.add_argument("--day", type=day, metavar="YYYY-MM-DD", help=told)
     when.add_argument("--hours", action="store_true", help="the next four hours instead")
+
+
+def _of_time(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    _when(made)
     told = "field measurements (I-19, a JSON list) instead of those in the database"
     made.add_argument("--field", type=Path, metavar="FILE", help=told)
     told = "folder to write documents and pictures to"

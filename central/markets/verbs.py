@@ -1,10 +1,9 @@
 """The verbs of `certiflex central market`."""
 
 import argparse
-from datetime import date
 from pathlib import Path
 
-from ledger.command import subcommand
+from ledger.command import day, subcommand
 
 
 def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -13,7 +12,7 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     run = subcommand(own, "run", "go through a session, or on with one that was left", _run)
     when = run.add_mutually_exclusive_group()
     told = "market day; the next one if not given"
-    when.add_argument("--day", type=date.fromisoformat, metavar="YYYY-MM-DD", help=told)
+    when.add_argument("--day", type=day, metavar="YYYY-MM-DD", help=told)
     when.add_argument("--hours", action="store_true", help="the next four hours instead")
     told = "let the gate be open from now on for an hour, whatever the day's hours"
     run.add_argument("--now", action="store_true", help=told)

@@ -331,7 +331,7 @@ def _named(known: Mapping[str, int], name: str, kind: str, where: str) -> int:
         raise Rejected(
             f"no {kind} is called {name!r}",
             where=where,
-            remedy=_similar(name, known) or f"see the {kind}s: certiflex central grid show",
+            remedy=_similar(name, known) or "see all names: certiflex central grid show --list",
             reason=f"unknown_{kind}",
         )
     return known[name]

@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import date
 
 import pytest
 
@@ -121,3 +122,9 @@ def test_a_missing_extra_is_told_with_its_cure(
     monkeypatch.setattr("importlib.import_module", missing)
     assert main(["lightnode", "run"]) == Exit.USAGE
     assert "pip install 'certiflex[lightnode]'" in capsys.readouterr().err
+
+
+def test_a_day_that_is_none_is_told_with_how_to_write_one() -> None:
+    assert command.day("2026-10-25") == date(2026, 10, 25)
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'2026-13-40' is no day; write it as"):
+        command.day("2026-13-40")
