@@ -45,8 +45,9 @@ class Levers:
             situations: which; all if None.
         """
         used_va, at_nodes = self.unit_va * x, self._at_nodes
-        summed: Phasors = np.empty(at_nodes.shape[0], dtype=complex)
-        summed.real, summed.imag = at_nodes @ used_va.real, at_nodes @ used_va.imag
+        summed: Phasors = np.zeros(at_nodes.shape[0], dtype=complex)
+        if x.any():
+            summed.real, summed.imag = at_nodes @ used_va.real, at_nodes @ used_va.imag
         changed_va = summed.reshape(-1, self.nodes)
         return changed_va if situations is None else changed_va[situations]
 
