@@ -9,8 +9,7 @@ from central.market.binding import Place, Sold, keeps_its_times, parents_of
 from central.market.cells import Cells
 from central.market.demand import effects
 from central.market.limits import Booleans, Floats, Limits
-
-_HOLDS_W = 1e-2
+from central.market.rounding import MISSING_W
 
 
 def left_w(
@@ -49,7 +48,7 @@ def _harming(cells: Cells, taken_w: Floats, kept: Iterable[tuple[Limits, Floats]
         for ms in map(int, np.unique(cells.start_ms[taken_w > 0])):
             inside, rows = cells.start_ms == ms, limits.start_ms == ms
             effect = effects(limits, cells, ms, inside)
-            short = effect @ taken_w[inside] < least_w[rows] - _HOLDS_W
+            short = effect @ taken_w[inside] < least_w[rows] - MISSING_W
             harming[inside] |= (effect[short] < 0).any(axis=0)
     return harming
 
@@ -62,12 +61,14 @@ def _alone(
     kept: dict[int, dict[int, float]] = {}
     for cell in np.flatnonzero(taken_w):
         kept.setdefault(int(cells.offer[cell]), {})[int(cells.start_ms[cell])] = taken_w[cell]
-    parents, there = parents_of(offers), kept.keys() | {at for at, _ in sold.places}
+    less = {at for (at, ms), power_w in had_w.items() if kept.get(at, {}).get(ms, 0) < power_w}
+    before: dict[int, list[int]] = {}
+    for at, ms in sold.places:
+        before.setdefault(at, []).append(ms)
+    parents, there = parents_of(offers), kept.keys() | before.keys()
     for at, quarters_w in kept.items():
-        starts = {*quarters_w, *(ms for one, ms in sold.places if one == at)}
-        is_less = offers[at].acceptance is Acceptance.BLOCK and any(
-            quarters_w.get(ms, 0) < power_w for (one, ms), power_w in had_w.items() if one == at
-        )
+        is_torn = offers[at].acceptance is Acceptance.BLOCK and at in less
         is_alone = at in parents and parents[at] not in there
-        if is_less or is_alone or not keeps_its_times(offers[at], starts):
+        starts = {*quarters_w, *before.get(at, ())}
+        if is_torn or is_alone or not keeps_its_times(offers[at], starts):
             yield at
