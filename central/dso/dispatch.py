@@ -107,16 +107,7 @@ def dispatch(
         NotConverged: a quarter has no power flow without any order.
     """
     grid = power_flow.grid
-    _refuse_twice(orders)
-    possible_w = [_within_contract_w(grid, *each) for each in zip(orders, baseline_w, strict=True)]
-    taken = Taken.of(
-        grid,
-        [each.offer for each in orders],
-        [each.pod for each in orders],
-        is_up=np.array([each.is_up for each in orders], dtype=bool),
-        power_w=np.array(possible_w).reshape(len(orders), expectation.quarters),
-        rebounds=[each.rebound for each in orders],
-    )  # fmt: skip
+    taken = taken_orders(grid, orders, baseline_w)
     found = validate(power_flow, expectation.drawn_va[0], taken, limits, setting=setting)
     points = [
         point
@@ -125,6 +116,29 @@ def dispatch(
     ]
     return Dispatch(
         tuple(sorted(points, key=lambda one: (one.pod, one.interval.start_ms))), found.cuts
+    )
+
+
+def taken_orders(grid: Grid, orders: Sequence[Ordered], baseline_w: Floats) -> Taken:
+    """Return orders as the validation takes them, as far as contracts leave room for them.
+
+    Args:
+        grid: tells where a POD is, and its contract.
+        orders: resolved to won offers.
+        baseline_w: of each order's POD, shape (orders, quarters).
+
+    Raises:
+        Rejected: `sold_twice`, `unknown_pod`, `bad_power`, `bad_shape`.
+    """
+    _refuse_twice(orders)
+    possible_w = [_within_contract_w(grid, *each) for each in zip(orders, baseline_w, strict=True)]
+    return Taken.of(
+        grid,
+        [each.offer for each in orders],
+        [each.pod for each in orders],
+        is_up=np.array([each.is_up for each in orders], dtype=bool),
+        power_w=np.array(possible_w).reshape(baseline_w.shape),
+        rebounds=[each.rebound for each in orders],
     )
 
 

@@ -46,6 +46,11 @@ class Expectation:
         return int(self.drawn_va.shape[1])
 
     @property
+    def interval(self) -> Interval:
+        """Return when it is, from the first quarter's start to the last one's end."""
+        return Interval(self.start_ms, self.start_ms + self.quarters * QUARTER_MS)
+
+    @property
     def situations_va(self) -> Phasors:
         """Return the power drawn in each situation, shape (scenarios * quarters, nodes)."""
         return self.drawn_va.reshape(-1, self.drawn_va.shape[-1])

@@ -9,13 +9,14 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from central.calendar import day_of
+from central.calendar import day_interval, day_of
 from central.config import DsoConfig, configured
 from central.documents.configuration import GridConfiguration
 from central.documents.files import many
 from central.documents.header import Horizon
 from central.documents.measurement import FieldMeasurements
 from central.dso.estimation.estimate import Estimate
+from central.dso.forecast.intraday import coming_hours
 from central.dso.grid.model import Grid
 from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.telling.incoming import Heard, heard
@@ -32,6 +33,7 @@ from central.sessions.opening import opened_desk, scada_of
 from central.sessions.scada import hand_over, setting_of
 from central.sessions.steps import Outcome
 from ledger.errors import Rejected
+from ledger.facts.interval import Interval
 
 _MS_PER_DAY = 86_400_000
 
@@ -103,7 +105,7 @@ def located(arguments: argparse.Namespace) -> Located:
         Unavailable: SCADA does not say how the network is run.
     """
     with at_desk(arguments) as (desk, central):
-        work, seen = work_of(arguments, desk, central)
+        work, _, seen = work_of(arguments, desk, central)
         if seen is None:
             return Located(desk, work, ("DA-3a", "DA-4a", "DA-5a"))
         inquiry, now_ms = central.inquiry(), central.clock.now_ms()
@@ -115,8 +117,8 @@ def located(arguments: argparse.Namespace) -> Located:
 
 def work_of(
     arguments: argparse.Namespace, desk: Desk, central: Central
-) -> tuple[DsoWork, Heard | None]:
-    """Return the DSO's work of the time asked for, nothing of it done, and what the field says."""
+) -> tuple[DsoWork, Interval, Heard | None]:
+    """Return the DSO's work of a time, nothing of it done, that time, and what the field says."""
     outages, progress = bool(getattr(arguments, "outages", False)), progress_of(arguments)
     if not arguments.hours:
         day = day_asked(arguments, central)
@@ -124,7 +126,7 @@ def work_of(
             desk, str(day), Horizon.DAY_AHEAD, partial(desk.forecast_day, day),
             outages=outages, progress=progress,
         )  # fmt: skip
-        return work, None
+        return work, day_interval(day), None
     now_ms = central.clock.now_ms()
     seen = heard(desk.grid, _field(arguments, central, now_ms), now_ms)
     setting = replace(_standing(central.config.dso, desk.grid), closed=seen.closed)
@@ -132,7 +134,7 @@ def work_of(
         desk, str(now_ms), Horizon.REAL_TIME, partial(desk.forecast_hours, now_ms),
         setting=setting, outages=outages, progress=progress,
     )  # fmt: skip
-    return work, seen
+    return work, coming_hours(now_ms), seen
 
 
 def _field(arguments: argparse.Namespace, central: Central, now_ms: int) -> list[FieldMeasurements]:

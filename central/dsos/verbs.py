@@ -223,19 +223,22 @@ def _validate(arguments: argparse.Namespace) -> int:
     from central.documents.files import many, one
     from central.documents.offer import FlexOffer
     from central.documents.outcome import MarketOutcome
-    from central.dsos.desks import outcome_of
+    from central.dsos.desks import at_desk, work_of
     from central.dsos.files import tell
     from central.dsos.screen import progress_of, tell_validated
-    from central.sessions.dso_validation import dso_validation
+    from central.sessions.dso_validation import dso_validation, taken_offers
 
     preliminary = one(arguments.outcome, MarketOutcome)
     offers = many(arguments.offers, FlexOffer)
-    outcome, desk = outcome_of(arguments)
-    validated = dso_validation(
-        desk, outcome.expected, outcome.plan.setting, preliminary, offers,
-        progress=progress_of(arguments),
-    )  # fmt: skip
-    tell(arguments, "dso-validate", validated.documents, [*outcome.steps, *validated.steps])
+    with at_desk(arguments) as (desk, central):
+        work, span, _ = work_of(arguments, desk, central)
+        # What is wrong with the documents is told before anything is worked out.
+        taken = taken_offers(desk.grid, span, preliminary.awards, offers)
+        validated = dso_validation(
+            desk, work.expected, work.plan.setting, preliminary, taken,
+            progress=progress_of(arguments),
+        )  # fmt: skip
+    tell(arguments, "dso-validate", validated.documents, validated.steps)
     if not arguments.json:
         tell_validated(desk, validated)
     return Exit.FALSE if validated.validation.cuts else Exit.OK
@@ -251,7 +254,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     from central.dsos.desks import at_desk, work_of
     from central.dsos.files import tell
     from central.dsos.screen import progress_of, tell_dispatched
-    from central.sessions.dso_dispatch import Called, dso_dispatch, held_set_points
+    from central.sessions.dso_dispatch import Called, admitted, dso_dispatch, held_set_points
 
     called = Called(
         many(arguments.order, FlexOrder),
@@ -260,11 +263,13 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         many(arguments.baselines, Baseline),
     )
     with at_desk(arguments) as (desk, central):
-        (work, _), config = work_of(arguments, desk, central), central.config.dso
+        (work, span, _), config = work_of(arguments, desk, central), central.config.dso
+        held = held_set_points(central.documents, frozenset(desk.grid.pods))
+        # What is wrong with the documents is told before anything is worked out.
+        orders = admitted(desk, span, called, held)
         dispatched = dso_dispatch(
-            desk, work.expected, work.plan.setting, called,
+            desk, work.expected, work.plan.setting, orders,
             silence=Silence(config.failsafe_after_s, config.failsafe_floor_w),
-            held=held_set_points(central.documents, frozenset(desk.grid.pods)),
             progress=progress_of(arguments),
         )  # fmt: skip
     tell(arguments, "dso-dispatch", dispatched.documents, dispatched.steps)

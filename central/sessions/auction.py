@@ -191,8 +191,8 @@ class Auction:
     def _validated(self, preliminary: MarketOutcome) -> Validation:
         if self._now.validation is None:
             desk, work = self.work.desk, self.work
-            expectation = work.expected.expectation
-            taken = taken_offers(desk.grid, expectation, preliminary.awards, self.book.offers)
+            span = work.expected.expectation.interval
+            taken = taken_offers(desk.grid, span, preliminary.awards, self.book.offers)
             self._now.taken = taken
             self._now.validation = desk.validate(work.expected, work.plan.setting, taken)
         return self._now.validation

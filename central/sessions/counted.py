@@ -18,7 +18,6 @@ from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.dso.delivering import Taken
 from central.dso.dispatch import coming_back_w
-from central.dso.expectation import MEAN, Expectation
 from central.dso.grid.model import Floats, Grid, Phasors
 from central.scd.documents import DocumentQuery
 from central.scd.ports import DocumentStore
@@ -83,11 +82,8 @@ def counted_on(
     """
     reach = reach_of(interval)
     awards = sold_for_sure(outcomes, reach)
-    # Only its quarter-hours are asked for: nothing is expected here.
-    nothing_va = np.zeros((1, reach.duration_ms // QUARTER_MS, 0), dtype=np.complex128)
-    hours = Expectation(reach.start_ms, (MEAN,), nothing_va)
     offers = list(_named(store, {each.offer for each in awards}))
-    taken = taken_offers(grid, hours, awards, offers)
+    taken = taken_offers(grid, reach, awards, offers)
     back_w = np.array([
         coming_back_w(rebound, power_w)
         for rebound, power_w in zip(taken.rebounds, taken.power_w, strict=True)

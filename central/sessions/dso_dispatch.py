@@ -15,15 +15,17 @@ from central.documents.encoding import opened
 from central.documents.offer import FlexOffer
 from central.documents.order import FlexOrder, SetPoint
 from central.documents.outcome import MarketOutcome
-from central.dso.dispatch import Dispatch, dispatch
+from central.dso.dispatch import Dispatch, dispatch, taken_orders
+from central.dso.grid.model import Floats, Phasors
 from central.dso.limits import Limits
 from central.dso.powerflow import Setting
-from central.dso.telling.orders import Resolved, resolved_orders, with_what_stands
+from central.dso.telling.orders import Resolved, resolved_orders, standing_va
 from central.dso.telling.set_points import Silence, set_points
 from central.scd.documents import DocumentQuery
 from central.scd.ports import DocumentStore
 from central.sessions.desk import Desk, Expected
 from central.sessions.steps import Steps
+from ledger.facts.interval import QUARTER_MS, Interval
 
 _PAGE = 1_000
 
@@ -39,6 +41,23 @@ class Called:
 
 
 @dataclass(frozen=True)
+class Admitted:
+    """Orders that nothing stands against but, perhaps, the power flow.
+
+    Args:
+        resolved: offer by offer.
+        baseline_w: of each offer's POD, shape (offers, quarters).
+        held: the set-points that each POD of the grid has been given before.
+        standing_va: what of them still stands, shape (quarters, nodes).
+    """
+
+    resolved: Sequence[Resolved]
+    baseline_w: Floats
+    held: Mapping[str, Sequence[SetPoint]]
+    standing_va: Phasors
+
+
+@dataclass(frozen=True)
 class Dispatched:
     """What is sent, what of the orders cannot be, and the orders as they were resolved."""
 
@@ -48,14 +67,39 @@ class Dispatched:
     steps: list[str]
 
 
+def admitted(
+    desk: Desk, span: Interval, called: Called, held: Mapping[str, Sequence[SetPoint]]
+) -> Admitted:
+    """Return orders resolved, checked by all that is known before anything is forecast.
+
+    Args:
+        desk: of the DSO.
+        span: the quarters that are looked at.
+        called: orders with what they rest on.
+        held: the set-points that each POD of the grid has been given before.
+
+    Raises:
+        Rejected: an order is expired, of what was not won, without a baseline, of a POD that is
+            ordered twice or that the grid does not have.
+    """
+    resolved = resolved_orders(
+        span, called.orders, outcomes=called.outcomes, offers=called.offers,
+        baselines=called.baselines, now_ms=desk.clock.now_ms(),
+    )  # fmt: skip
+    shape = (len(resolved), span.duration_ms // QUARTER_MS)
+    baseline_w = np.array([each.baseline_w for each in resolved]).reshape(shape)
+    standing = standing_va(desk.grid, span, resolved, held)
+    taken_orders(desk.grid, [each.ordered for each in resolved], baseline_w)
+    return Admitted(resolved, baseline_w, held, standing)
+
+
 def dso_dispatch(
     desk: Desk,
     expected: Expected,
     setting: Setting,
-    called: Called,
+    orders: Admitted,
     *,
     silence: Silence,
-    held: Mapping[str, Sequence[SetPoint]],
     progress: Callable[[str], None] = lambda _: None,
 ) -> Dispatched:
     """Return the set-points that carry orders out.
@@ -64,36 +108,26 @@ def dso_dispatch(
         desk: of the DSO.
         expected: what the grid must carry.
         setting: with own means, quarter by quarter.
-        called: orders with what they rest on.
+        orders: admitted for the same quarters; what was sent before is in what is checked.
         silence: what holds when a light node hears nobody.
-        held: the set-points that each POD of the grid has been given before: they are in what
-            is checked.
         progress: told the row that begins.
 
     Raises:
-        Rejected: an order is expired, of what was not won, without a baseline, or of a POD that
-            is ordered twice.
         NotConverged: a quarter has no power flow without any order.
     """
-    row = Steps(", ".join(sorted({each.session for each in called.orders})), progress)
-    expectation = expected.expectation
+    resolved = orders.resolved
+    row = Steps(", ".join(sorted({each.order.session for each in resolved})), progress)
     with row("AC-3a"):
-        resolved = resolved_orders(
-            expectation, called.orders, outcomes=called.outcomes, offers=called.offers,
-            baselines=called.baselines, now_ms=desk.clock.now_ms(),
-        )  # fmt: skip
         found = dispatch(
             desk.power_flow,
-            with_what_stands(desk.grid, expectation, resolved, held),
+            expected.moved(orders.standing_va).expectation,
             [each.ordered for each in resolved],
-            np.array([each.baseline_w for each in resolved]).reshape(
-                len(resolved), expectation.quarters
-            ),
+            orders.baseline_w,
             Limits.of(desk.grid, desk.margin),
             setting=setting,
         )
         documents = set_points(
-            desk.grid, found, resolved, envelope=desk.envelope, silence=silence, held=held
+            desk.grid, found, resolved, envelope=desk.envelope, silence=silence, held=orders.held
         )
     return Dispatched(found, resolved, documents, row.done)
 

@@ -16,7 +16,6 @@ from central.documents.header import Direction, Document, Horizon, Reference
 from central.documents.offer import FlexOffer
 from central.documents.outcome import Award, MarketOutcome
 from central.dso.delivering import Taken
-from central.dso.expectation import Expectation
 from central.dso.grid.model import Floats, Grid
 from central.dso.powerflow import Setting
 from central.dso.telling.orders import rebound_of
@@ -24,7 +23,7 @@ from central.dso.validation import Validation
 from central.sessions.desk import Desk, Expected
 from central.sessions.steps import Steps
 from ledger.errors import Rejected
-from ledger.facts.interval import QUARTER_MS
+from ledger.facts.interval import QUARTER_MS, Interval
 
 _ROWS = {
     Horizon.DAY_AHEAD: ("DA-14a", "DA-15a", "DA-16a"),
@@ -46,7 +45,7 @@ def dso_validation(
     expected: Expected,
     setting: Setting,
     outcome: MarketOutcome,
-    offers: Sequence[FlexOffer],
+    taken: Taken,
     *,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Validated:
@@ -57,14 +56,12 @@ def dso_validation(
         expected: what the grid must carry.
         setting: with own means, quarter by quarter.
         outcome: the market's preliminary list (I-08).
-        offers: the offers that it takes (I-05).
+        taken: what it takes, see `taken_offers`.
         progress: told each row that begins.
 
     Raises:
-        Rejected: an award is of an offer, POD or quarter that there is not.
         NotConverged: a quarter has no power flow without any offer.
     """
-    taken = taken_offers(desk.grid, expected.expectation, outcome.awards, offers)
     row = Steps(outcome.session, progress)
     assess_row, profile_row, answer_row = _ROWS[expected.horizon]
     with row(assess_row):
@@ -84,15 +81,18 @@ def dso_validation(
 
 
 def taken_offers(
-    grid: Grid, expectation: Expectation, awards: Sequence[Award], offers: Sequence[FlexOffer]
+    grid: Grid, span: Interval, awards: Sequence[Award], offers: Sequence[FlexOffer]
 ) -> Taken:
     """Return the awards as the validation takes them: offer by offer, whoever buys it.
 
+    `span` are the quarters that are looked at: nothing need be forecast yet.
+
     Raises:
         Rejected: an award is of an offer that is not given, of another POD than its offer, or in
-            a quarter outside the expectation; a POD is none of the grid's.
+            a quarter outside the span; a POD is none of the grid's.
     """
     known = {(offer.mrid, offer.revision): offer for offer in offers}
+    quarters = span.duration_ms // QUARTER_MS
     power_w: dict[str, Floats] = {}
     taken: list[FlexOffer] = []
     for award in awards:
@@ -102,11 +102,11 @@ def taken_offers(
         if (offer.pod, offer.direction) != (award.pod, award.direction):
             raise _wrong(award, f"its offer is of {offer.pod}, {offer.direction.value}")
         if offer.mrid not in power_w:
-            power_w[offer.mrid] = np.zeros(expectation.quarters)
+            power_w[offer.mrid] = np.zeros(quarters)
             taken.append(offer)
         for quarter in award.quarters:
-            at = (quarter.start_ms - expectation.start_ms) // QUARTER_MS
-            if not 0 <= at < expectation.quarters:
+            at = (quarter.start_ms - span.start_ms) // QUARTER_MS
+            if not 0 <= at < quarters:
                 raise _wrong(award, f"quarter {quarter.start_ms} is outside what was forecast")
             power_w[offer.mrid][at] += quarter.power_w
     return Taken.of(
@@ -114,7 +114,7 @@ def taken_offers(
         [offer.mrid for offer in taken],
         [offer.pod.code for offer in taken],
         is_up=np.array([offer.direction is Direction.UP for offer in taken], dtype=bool),
-        power_w=np.array(list(power_w.values())).reshape(len(taken), expectation.quarters),
+        power_w=np.array(list(power_w.values())).reshape(len(taken), quarters),
         rebounds=[rebound_of(offer) for offer in taken],
     )
 

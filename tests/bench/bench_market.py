@@ -264,7 +264,7 @@ def _dso(
     limits = Limits.of(grid, margin)
 
     def ask(outcome: MarketOutcome) -> TechnicalValidation:
-        taken = taken_offers(grid, expectation, outcome.awards, offers)
+        taken = taken_offers(grid, expectation.interval, outcome.awards, offers)
         return technical_validation(
             grid,
             validate(power_flow, expectation.drawn_va[0], taken, limits),

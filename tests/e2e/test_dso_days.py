@@ -30,7 +30,7 @@ from central.service import Central
 from central.service import opened as opened_central
 from central.sessions.desk import Desk
 from central.sessions.dso_day_ahead import dso_day_ahead
-from central.sessions.dso_dispatch import dso_dispatch, held_set_points
+from central.sessions.dso_dispatch import admitted, dso_dispatch, held_set_points
 from central.sessions.imports import keep_import
 from central.sessions.opening import opened_desk
 from central.sessions.scada import hand_over
@@ -152,11 +152,10 @@ def dispatch_at_the_end(made: Room, outcome: Outcome) -> None:
     last = expected.expectation.quarters - 1
     store, sent = made.central.documents, []
     for power_w in (200, 150):
-        given = called(span, {pod: {last: power_w}})
-        found = dso_dispatch(
-            made.desk, expected, outcome.plan.setting, given, silence=Silence(),
-            held=held_set_points(store, frozenset(made.desk.grid.pods)),
-        )  # fmt: skip
+        held = held_set_points(store, frozenset(made.desk.grid.pods))
+        orders = admitted(made.desk, span, called(span, {pod: {last: power_w}}), held)
+        setting = outcome.plan.setting
+        found = dso_dispatch(made.desk, expected, setting, orders, silence=Silence())
         (only,) = found.documents
         assert only.validity == Interval(span.end_ms - QUARTER_MS, span.end_ms)
         assert store.commit_documents([checked(sign(only, KEY))[0]], span.start_ms)

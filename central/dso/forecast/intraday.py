@@ -108,6 +108,12 @@ def intraday(
     )
 
 
+def coming_hours(now_ms: int) -> Interval:
+    """Return the quarters that `intraday` forecasts: 16 from the next one on."""
+    start_ms = -(-now_ms // QUARTER_MS) * QUARTER_MS
+    return Interval(start_ms, start_ms + HORIZON * QUARTER_MS)
+
+
 @dataclass(frozen=True, slots=True)
 class Coming:
     """The 16 quarters to forecast, and where their like stand in the past.
@@ -133,7 +139,7 @@ class Coming:
     @classmethod
     def of(cls, now_ms: int, method: Method) -> Self:
         """Return the quarters that start at an instant or after it."""
-        start_ms = -(-now_ms // QUARTER_MS) * QUARTER_MS
+        start_ms = coming_hours(now_ms).start_ms
         starts_ms = [start_ms + number * QUARTER_MS for number in range(HORIZON)]
         days = [day_of(at_ms) for at_ms in starts_ms]
         span = Span.of(days[-1], trained_days=method.trained_days, earlier_days=method.earlier_days)

@@ -6,7 +6,7 @@ every quarter that moves, before and after.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -18,10 +18,9 @@ from central.documents.order import FlexOrder, OrderedOffer, SetPoint
 from central.documents.outcome import MarketOutcome, Stage
 from central.dso.delivering import NO_REBOUND, Rebound
 from central.dso.dispatch import Ordered, coming_back_w
-from central.dso.expectation import Expectation
-from central.dso.grid.model import Booleans, Floats, Grid
+from central.dso.grid.model import Booleans, Floats, Grid, Phasors
 from ledger.errors import Rejected
-from ledger.facts.interval import QUARTER_MS
+from ledger.facts.interval import QUARTER_MS, Interval
 
 _PERMILLE = 1_000
 _MS = 1_000
@@ -39,7 +38,7 @@ class Resolved:
         ordered: as the dispatch takes it.
         order, offer: the documents.
         programme: by start of a quarter, the POD's baseline [W] and the I-03 that says so.
-        baseline_w: the same in the quarters of the expectation, 0 where nothing moves.
+        baseline_w: the same in the quarters that are looked at, 0 where nothing moves.
     """
 
     ordered: Ordered
@@ -50,7 +49,7 @@ class Resolved:
 
 
 def resolved_orders(
-    expectation: Expectation,
+    span: Interval,
     orders: Sequence[FlexOrder],
     *,
     outcomes: Iterable[MarketOutcome],
@@ -61,7 +60,7 @@ def resolved_orders(
     """Return every offer that is ordered, in the order of the orders.
 
     Args:
-        expectation: of the quarters that are looked at.
+        span: the quarters that are looked at.
         orders: to be carried out.
         outcomes: that the orders rest on.
         offers: that were won.
@@ -83,35 +82,37 @@ def resolved_orders(
                 raise _wrong(order, each, "the offer is not among those given", "no_offer")
             _need_won(order, each, offer, outcome)
             programme = programmes.get(offer.pod.code, {})
-            made.append(_resolved(expectation, order, each, offer, programme))
+            made.append(_resolved(span, order, each, offer, programme))
     return made
 
 
-def with_what_stands(
+def standing_va(
     grid: Grid,
-    expectation: Expectation,
+    span: Interval,
     resolved: Sequence[Resolved],
     held: Mapping[str, Sequence[SetPoint]],
-) -> Expectation:
-    """Return what is drawn with the set-points in it that were sent before and still stand.
+) -> Phasors:
+    """Return what set-points that were sent before, and still stand, make each node draw more.
 
-    A new order for the same offer takes the place of what was sent for it.
+    In VA, load convention, shape (quarters, nodes). A new order for the same offer takes the
+    place of what was sent for it.
 
     Raises:
         Rejected: `sold_twice`: a POD moves for another offer already.
     """
     moving = {(each.ordered.pod, start_ms): each
-              for each in resolved for start_ms in _moving_ms(expectation, each)}  # fmt: skip
-    drawn_va = expectation.drawn_va.copy()
+              for each in resolved for start_ms in _moving_ms(span, each)}  # fmt: skip
+    quarters = span.duration_ms // QUARTER_MS
+    changed: Phasors = np.zeros((quarters, len(grid.nodes)), dtype=np.complex128)
     for pod, given in held.items():
         node, tan_phi = grid.pod_node[grid.pod(pod)], grid.tan_phi[grid.pod(pod)]
         for start_ms, point in _standing(given).items():
-            at = (start_ms - expectation.start_ms) // QUARTER_MS
-            if not 0 <= at < expectation.quarters:
+            at = (start_ms - span.start_ms) // QUARTER_MS
+            if not 0 <= at < quarters:
                 continue
             ordered = moving.get((pod, start_ms))
             if ordered is None:
-                drawn_va[0, at, node] += point.difference_w * (1 + 1j * tan_phi)
+                changed[at, node] += point.difference_w * (1 + 1j * tan_phi)
             elif point.offer.mrid != ordered.offer.mrid:
                 raise Rejected(
                     f"{pod} moves for offer {point.offer.mrid} already, by set-point {point.mrid}",
@@ -119,7 +120,7 @@ def with_what_stands(
                     remedy="a POD moves for one offer at a time",
                     reason="sold_twice",
                 )
-    return replace(expectation, drawn_va=drawn_va)
+    return changed
 
 
 def _standing(given: Sequence[SetPoint]) -> dict[int, SetPoint]:
@@ -131,10 +132,10 @@ def _standing(given: Sequence[SetPoint]) -> dict[int, SetPoint]:
     return standing
 
 
-def _moving_ms(expectation: Expectation, each: Resolved) -> Iterator[int]:
+def _moving_ms(span: Interval, each: Resolved) -> Iterator[int]:
     """Yield the start of each quarter in which an order moves its POD, or something comes back."""
     for at in np.flatnonzero(_is_moving(each.ordered.rebound, each.ordered.power_w)):
-        yield expectation.interval_of(int(at)).start_ms
+        yield span.start_ms + int(at) * QUARTER_MS
 
 
 def _is_moving(rebound: Rebound, power_w: Floats) -> Booleans:
@@ -161,23 +162,23 @@ def rebound_of(offer: FlexOffer) -> Rebound:
 
 
 def _resolved(
-    expectation: Expectation,
+    span: Interval,
     order: FlexOrder,
     each: OrderedOffer,
     offer: FlexOffer,
     programme: Programme,
 ) -> Resolved:
-    power_w = np.zeros(expectation.quarters)
+    power_w = np.zeros(span.duration_ms // QUARTER_MS)
     for quarter in each.quarters:
-        at = (quarter.start_ms - expectation.start_ms) // QUARTER_MS
-        if not 0 <= at < expectation.quarters:
+        at = (quarter.start_ms - span.start_ms) // QUARTER_MS
+        if not 0 <= at < len(power_w):
             what = f"quarter {quarter.start_ms} is outside what was forecast"
             raise _wrong(order, each, what, "not_forecast")
         power_w[at] = quarter.power_w
     rebound = rebound_of(offer)
-    baseline_w = np.zeros(expectation.quarters)
+    baseline_w = np.zeros_like(power_w)
     for at in map(int, np.flatnonzero(_is_moving(rebound, power_w))):
-        start_ms = expectation.interval_of(at).start_ms
+        start_ms = span.start_ms + at * QUARTER_MS
         if start_ms not in programme:
             what = f"no baseline of {offer.pod} covers quarter {start_ms}"
             raise _wrong(order, each, what, "no_baseline")

@@ -24,7 +24,7 @@ from central.service import opened
 from central.sessions.opening import opened_desk
 from hil.plant_file import Action
 from ledger.configuration import load
-from ledger.facts.interval import Interval
+from ledger.facts.interval import QUARTER_MS, Interval
 from tests.activations import called
 from tests.desks import DAY, demo, demo_history, demo_town
 from tests.hil.scadas import served_scada
@@ -158,17 +158,38 @@ def test_where_currents_do_not_settle_newton_does_and_that_is_told(
     assert "dso.fell_back_to_newton" in err
 
 
-def test_offers_of_a_pod_that_the_grid_does_not_know_are_named(
-    config: Path, capsys: Told, tmp_path: Path
+STRANGER = "IT999E99999999"
+
+
+@pytest.mark.parametrize("verb", ["validate", "dispatch"])
+@pytest.mark.parametrize("fault", ["stranger", "no offer", "other day"])
+def test_what_is_wrong_with_documents_is_told_before_anything_is_forecast(
+    verb: str, fault: str, tmp_path: Path, capsys: Told
 ) -> None:
-    start_ms = day_start_ms(DAY)
-    given = called(Interval(start_ms, start_ms + 86_400_000), {"IT999E99999999": {48: 200}})
+    config = without_history(tmp_path)  # whoever forecasts first is told that there is no past
+    start_ms = day_start_ms(DAY) + (86_400_000 if fault == "other day" else 0)
+    pod = STRANGER if fault == "stranger" else demo().pods[0]
+    given = called(Interval(start_ms, start_ms + 86_400_000), {pod: {48: 200}})
     outcome = written(tmp_path / "outcome.json", given.outcomes)
-    offers = written(tmp_path / "offers.json", given.offers)
-    verb = ("dso", "validate", outcome, "--offers", offers)
-    status, out, err = run(capsys, config, *verb, *ON_DAY)
+    offers = written(tmp_path / "offers.json", [] if fault == "no offer" else given.offers)
+    if verb == "validate":
+        typed: tuple[object, ...] = (outcome, "--offers", offers)
+    else:
+        order = written(
+            tmp_path / "order.json", [replace(each, expires_ms=1 << 47) for each in given.orders]
+        )
+        baselines = written(tmp_path / "baselines.json", given.baselines)
+        typed = (order, "--outcome", outcome, "--offers", offers, "--baselines", baselines)
+    capsys.readouterr()
+    status, out, err = run(capsys, config, "dso", verb, *typed, *ON_DAY)
     assert (status, out) == (2, "")
-    assert "IT999E99999999" in err.splitlines()[-1]
+    (only,) = err.splitlines()
+    told = {
+        "stranger": f"no pod is called {STRANGER!r}",
+        "no offer": "offer is not among those given",
+        "other day": f"quarter {start_ms + 48 * QUARTER_MS} is outside what was forecast",
+    }
+    assert told[fault] in only
 
 
 def test_phases_are_told_drawn_and_named_in_the_alert(
@@ -356,14 +377,20 @@ def test_orders_become_set_points_and_what_was_not_won_is_told(
     assert (status, "it ended at" in err) == (2, True)
 
 
-def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told) -> None:
-    file = tmp_path / "central.toml"
+def without_history(folder: Path) -> Path:
+    """Return the configuration of a database that is empty."""
+    file = folder / "central.toml"
     file.write_text(
         f'origin = "x"\nlog_key = "{TestLog([]).key.public.encode().hex()}"\n'
         '[store]\nevidence = "evidence.db"\nseries = "series"\n[dso]\nimports = "imports"\n',
         encoding="utf-8",
     )
     assert main(["scd", "init", "-c", str(file)]) == 0
+    return file
+
+
+def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told) -> None:
+    file = without_history(tmp_path)
     capsys.readouterr()
     status, out, err = run(capsys, file, "dso", "forecast", *ON_DAY)
     assert (status, out) == (2, "")

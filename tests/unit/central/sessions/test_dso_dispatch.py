@@ -11,7 +11,13 @@ from central.dso.powerflow import AS_BUILT
 from central.dso.telling.set_points import Silence
 from central.scd.documents import checked
 from central.sessions.desk import Desk, Expected
-from central.sessions.dso_dispatch import Called, Dispatched, dso_dispatch, held_set_points
+from central.sessions.dso_dispatch import (
+    Called,
+    Dispatched,
+    admitted,
+    dso_dispatch,
+    held_set_points,
+)
 from ledger.errors import Rejected
 from ledger.facts.interval import Interval
 from ledger.signing import SigningKey
@@ -37,7 +43,8 @@ def span(expected: Expected) -> Interval:
 def dispatched(
     made: Desk, expected: Expected, given: Called, held: dict[str, list[SetPoint]] | None = None
 ) -> Dispatched:
-    return dso_dispatch(made, expected, AS_BUILT, given, silence=Silence(), held=held or {})
+    orders = admitted(made, span(expected), given, held or {})
+    return dso_dispatch(made, expected, AS_BUILT, orders, silence=Silence())
 
 
 def test_every_pod_is_told_and_the_row_has_ended(made: Desk, expected: Expected) -> None:

@@ -78,7 +78,9 @@ def awarded(offers: list[FlexOffer]) -> MarketOutcome:
 
 def validated(made: Desk, expected: Expected, offers: list[FlexOffer]) -> Validated:
     plan = made.own_means(expected, AS_BUILT, lambda _: None)
-    return dso_validation(made, expected, plan.setting, awarded(offers), offers)
+    outcome, span = awarded(offers), expected.expectation.interval
+    taken = taken_offers(made.grid, span, outcome.awards, offers)
+    return dso_validation(made, expected, plan.setting, outcome, taken)
 
 
 def test_what_the_grid_bears_is_approved(made: Desk, expected: Expected) -> None:
@@ -117,7 +119,7 @@ def test_what_it_does_not_is_cut_with_the_limit_that_binds(made: Desk, expected:
 def test_a_rebound_is_counted_in_quarters(made: Desk, expected: Expected) -> None:
     told = ToldRebound(share_permille=800, delay_s=1_000, duration_s=2_000)
     offers = [offer(expected, 1, made.grid.pods[0], 500, rebound=told)]
-    taken = taken_offers(made.grid, expected.expectation, awarded(offers).awards, offers)
+    taken = taken_offers(made.grid, expected.expectation.interval, awarded(offers).awards, offers)
     (rebound,) = taken.rebounds
     assert (rebound.share, rebound.first, rebound.quarters) == (0.8, 2, 3)
     assert taken.power_w[0, NOON] == 500
@@ -128,19 +130,19 @@ def test_awards_without_their_offer_and_outside_the_day_are_refused(
     made: Desk, expected: Expected
 ) -> None:
     offers = [offer(expected, 1, made.grid.pods[0], 500)]
-    outcome = awarded(offers)
+    outcome, span = awarded(offers), expected.expectation.interval
     with pytest.raises(Rejected, match="not among those given"):
-        taken_offers(made.grid, expected.expectation, outcome.awards, [])
+        taken_offers(made.grid, span, outcome.awards, [])
     other = replace(offers[0], direction=Direction.DOWN)
     with pytest.raises(Rejected, match=r"its offer is of .*, down"):
-        taken_offers(made.grid, expected.expectation, outcome.awards, [other])
+        taken_offers(made.grid, span, outcome.awards, [other])
     (award,) = outcome.awards
     late = replace(award.quarters[0], start_ms=award.quarters[0].start_ms + 86_400_000)
     with pytest.raises(Rejected, match="outside what was forecast"):
-        taken_offers(made.grid, expected.expectation, [replace(award, quarters=(late,))], offers)
+        taken_offers(made.grid, span, [replace(award, quarters=(late,))], offers)
     stranger = replace(offers[0], pod=Pod("IT002E99999999"))
     with pytest.raises(Rejected, match="no pod is called"):
-        taken_offers(made.grid, expected.expectation, awarded([stranger]).awards, [stranger])
+        taken_offers(made.grid, span, awarded([stranger]).awards, [stranger])
 
 
 def test_an_offer_that_two_buyers_share_is_checked_as_one(made: Desk, expected: Expected) -> None:
@@ -149,6 +151,6 @@ def test_an_offer_that_two_buyers_share_is_checked_as_one(made: Desk, expected: 
     (award,) = whole.awards
     half = replace(award.quarters[0], power_w=400)
     shares = (replace(award, quarters=(half,)), replace(award, buyer=Buyer.TSO, quarters=(half,)))
-    taken = taken_offers(made.grid, expected.expectation, shares, [one])
+    taken = taken_offers(made.grid, expected.expectation.interval, shares, [one])
     assert taken.mrids == (one.mrid,)
     assert taken.power_w.sum() == 800

@@ -10,13 +10,12 @@ from central.documents.offer import Rebound as ToldRebound
 from central.documents.order import SetPoint
 from central.documents.outcome import Stage
 from central.dso.delivering import NO_REBOUND, Rebound
-from central.dso.expectation import expected
 from central.dso.telling.orders import (
     Resolved,
     rebound_of,
     reference_to,
     resolved_orders,
-    with_what_stands,
+    standing_va,
 )
 from central.sessions.dso_dispatch import Called
 from ledger.errors import Rejected
@@ -29,12 +28,11 @@ from tests.grids import feeder
 GRID = feeder(6)
 SPAN = Interval(0, 8 * QUARTER_MS)
 ONE, OTHER = GRID.pods[:2]
-EXPECTATION = expected(GRID, 0, {"mean": np.full((len(GRID.pods), 8), 1e3)})
 
 
 def resolved(given: Called, now_ms: int = 0) -> list[Resolved]:
     return resolved_orders(
-        EXPECTATION, given.orders, outcomes=given.outcomes, offers=given.offers,
+        SPAN, given.orders, outcomes=given.outcomes, offers=given.offers,
         baselines=given.baselines, now_ms=now_ms,
     )  # fmt: skip
 
@@ -156,8 +154,7 @@ def test_what_was_sent_before_and_still_stands_is_in_what_is_checked() -> None:
         OTHER: [sent(OTHER, 4, range(4), -100, 77), sent(OTHER, 5, range(2, 3), -250, 78),
                 sent(OTHER, 6, range(40, 44), -9, 79)],
     }  # fmt: skip
-    found = with_what_stands(GRID, EXPECTATION, given, held)
-    changed_w = (found.drawn_va - EXPECTATION.drawn_va).real[0]
+    changed_w = standing_va(GRID, SPAN, given, held).real
     one, other = (GRID.pod_node[GRID.pod(pod)] for pod in (ONE, OTHER))
     np.testing.assert_allclose(changed_w[:, one], [0, 0, -300, 0, 0, 0, 0, 0])
     np.testing.assert_allclose(changed_w[:, other], [-100, -100, -250, -100, 0, 0, 0, 0])
@@ -167,6 +164,6 @@ def test_what_was_sent_before_and_still_stands_is_in_what_is_checked() -> None:
 def test_a_pod_that_moves_for_another_offer_already_is_not_sold_again() -> None:
     given = resolved(called(SPAN, {ONE: {1: 500}}))
     with pytest.raises(Rejected, match=f"{ONE} moves for offer .* already") as told:
-        with_what_stands(GRID, EXPECTATION, given, {ONE: [sent(ONE, 0, range(1, 2), -300, 77)]})
+        standing_va(GRID, SPAN, given, {ONE: [sent(ONE, 0, range(1, 2), -300, 77)]})
     assert told.value.reason == "sold_twice"
-    with_what_stands(GRID, EXPECTATION, given, {ONE: [sent(ONE, 0, range(2, 3), -300, 77)]})
+    standing_va(GRID, SPAN, given, {ONE: [sent(ONE, 0, range(2, 3), -300, 77)]})

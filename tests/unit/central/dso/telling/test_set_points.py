@@ -30,7 +30,7 @@ EXPECTATION = expected(GRID, 0, {"mean": np.full((len(GRID.pods), 8), 3e3)})
 
 def worked_out(given: Called) -> tuple[Dispatch, list[Resolved]]:
     resolved = resolved_orders(
-        EXPECTATION, given.orders, outcomes=given.outcomes, offers=given.offers,
+        SPAN, given.orders, outcomes=given.outcomes, offers=given.offers,
         baselines=given.baselines, now_ms=0,
     )  # fmt: skip
     found = dispatch(
