@@ -26,7 +26,7 @@ from central.dso.sensitivity import Jacobians
 from central.dso.tasks import State, Task, Use
 from central.dso.walk import Walk
 
-MOST_ROUNDS = 50
+MOST_ROUNDS = 100
 _BACK = (0.25, 0.5, 1.0)  # of what is left of the way to a refuge, step by step
 
 

@@ -36,7 +36,7 @@ class Walk:
         self._task = task
         self._state = state
         self._jacobians = jacobians
-        self._radius = self._reach = np.inf
+        self._radius = self._reach = self._mending_reach = np.inf
         self._gain = 0.0
         self._row: Integers = np.zeros((0, 2), dtype=np.int64)
         self._size, self._price, self._weight, self._dual = np.zeros((4, 0))
@@ -142,7 +142,7 @@ class Walk:
     def mending(self) -> Programme:
         """Return the same programme for a small step."""
         alone = self._broken(self._short()) / self._size
-        return self._within(_MENDING * float(alone.max(initial=0.0)))
+        return self._within(min(_MENDING * float(alone.max(initial=0.0)), self._mending_reach))
 
     def _within(self, reach: float) -> Programme:
         """Return the linear programme whose levers move by no more than `reach`."""
@@ -243,8 +243,10 @@ class Walk:
         gained += self._weight @ (self._broken(self._short()) - left)
         has_solution = bool((excess < np.inf).any(axis=1).all())
         confirmed = float(gained) / self._gain if has_solution else -np.inf
-        if confirmed < _DOUBTED:
-            self._radius = self._radius if self.is_mending else step / 2
+        if confirmed < _DOUBTED and self.is_mending:
+            self._mending_reach = step / 2  # the same again would be the same for ever
+        elif confirmed < _DOUBTED:
+            self._radius = step / 2
         elif confirmed > _TRUSTED:
             self._radius *= 2
         if confirmed >= _CONFIRMED:

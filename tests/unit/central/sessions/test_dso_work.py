@@ -1,6 +1,7 @@
 """The DSO's part of a session: each part is worked out once, and only when it is asked for."""
 
 import numpy as np
+import pytest
 
 from central.calendar import day_interval
 from central.documents.configuration import GridConfiguration
@@ -33,6 +34,18 @@ def test_it_says_what_the_dsos_own_session_says() -> None:
     assert work.configuration().taps == configuration.taps
     expiring = {each.expires_ms for each in own.documents if isinstance(each, FlexRequest)}
     assert expiring == {each.expires_ms for each in work.requests()} == {DAY_END_MS}
+
+
+@pytest.mark.parametrize("peak_share", [2.2, 2.6])
+def test_steps_that_mend_and_are_not_confirmed_are_not_tried_again_for_ever(
+    peak_share: float,
+) -> None:
+    """At the first share every limit can be kept; at the second two quarters lack resources."""
+    made = desk(peak_share)
+    work = DsoWork(made, "s", Horizon.DAY_AHEAD, lambda: made.forecast_day(DAY))
+    assert work.need.rounds.max() > 4, "the case is too easy"
+    assert work.need.settled.all()
+    assert bool(work.need.residual) == (peak_share > 2.2)
 
 
 def test_only_pods_in_the_market_are_counted_on() -> None:
