@@ -26,7 +26,12 @@ from central.dso.sensitivity import Jacobian, Jacobians
 from central.dso.tasks import Part, Task
 from ledger.errors import Rejected
 
-_BINDING_PU = 1e-6
+ACCURACY_PU = 1e-6
+"""How exactly the need tells how a limit stands, far above noise and far below any margin.
+
+In pu of voltage, and 1 % of a rating is 0.01: nearer to its limit a state binds, be it inside or
+beyond; what is beyond by more is a residual.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +156,8 @@ class Need:
         up_w, down_w: asked of each resource, shape (quarters, resources).
         reactive_var: var drawn more by each resource, below 0 less, in the same shape.
         constraints: the limits it is there for, by quarter, scenario and element.
-        residual: what stays broken although everything useful is asked for, by situation
-            (scenario by scenario, see `Expectation`).
+        residual: what stays broken by more than `ACCURACY_PU` although everything useful is asked
+            for, by situation (scenario by scenario, see `Expectation`); why is told by `why_left`.
         flow: the AC states with it, by situation.
         rounds: linear programmes that each quarter took, 0 where nothing is needed.
         settled: whether each quarter is known to need no less; else it is a plan that holds as
@@ -180,6 +185,12 @@ class Need:
             for each in self.constraints
         )
         return max(errors, default=0.0)
+
+    def why_left(self, residual: Violation) -> str:
+        """Return why a limit stays broken: nothing more helps, or nobody knows whether it would."""
+        if self.settled[self.assessment.expectation.quarter_of(residual.situation)]:
+            return "all that could be moved does not suffice"
+        return "the search ended before it was known whether all that could be moved suffices"
 
     def at_nodes(self, of_resources: Floats) -> Floats:
         """Return values of resources summed at their nodes, shape (quarters, nodes)."""
@@ -235,7 +246,7 @@ def size_need(
         down_w=used[1],
         reactive_var=used[2] - used[3],
         constraints=tuple(_constraints(task, assessment, found)),
-        residual=tuple(violations(power_flow.grid, found.flow, limits)),
+        residual=tuple(violations(power_flow.grid, found.flow, limits, slack=ACCURACY_PU)),
         flow=found.flow,
         rounds=np.array([use.rounds for use in found.uses]),
         settled=np.array([use.settled for use in found.uses]),
@@ -283,7 +294,7 @@ def _constraints(task: Task, assessment: Assessment, found: Relief) -> Iterator[
     before = excess_pu(assessment.flow, task.limits)
     for use in found.uses:
         was, now = (each[use.situation, use.column] for each in (before, found.excess_pu))
-        wanted = np.flatnonzero((was > 0) | (now > -_BINDING_PU) | (use.dual > 0))
+        wanted = np.flatnonzero((was > 0) | (now > -ACCURACY_PU) | (use.dual > 0))
         for situation in np.unique(use.situation[wanted]):
             rows = wanted[use.situation[wanted] == situation]
             rows = rows[np.argsort(use.column[rows])]

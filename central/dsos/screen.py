@@ -194,8 +194,7 @@ def tell_need(desk: Desk, need: Need) -> None:
             f"{left.name(desk.grid)} stays beyond its limit by {left.excess:.3g} "
             f"{'pu' if left.bound.is_voltage else '%'} at "
             f"{_clock(expectation.interval_of(expectation.quarter_of(left.situation)).start_ms)} "
-            f"under {expectation.scenario_of(left.situation)}: all that could be moved does not "
-            "suffice"
+            f"under {expectation.scenario_of(left.situation)}: {need.why_left(left)}"
         )
 
 

@@ -156,7 +156,7 @@ class _Table:
                     scenario=scenario,
                     position=self.elements.position(name, each.bound),
                     residual_milli=max(1, math.ceil(beyond)),
-                    why="all that could be moved there does not suffice",
+                    why=self._need.why_left(each),
                 )
 
 

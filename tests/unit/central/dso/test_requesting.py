@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from central.dso import relief
 from central.dso.assessment import Assessment, assess
 from central.dso.excess import excess_pu
 from central.dso.expectation import expected
 from central.dso.grid.model import Floats, Grid, Phasors
 from central.dso.limits import NO_MARGIN, Bound, Limits, Margin, violations
 from central.dso.powerflow import AS_BUILT, NotConverged, PowerFlow, Setting
-from central.dso.requesting import Need, Resources, size_need
+from central.dso.requesting import ACCURACY_PU, Need, Resources, size_need
 from central.dso.verifying import verify
 from ledger.errors import Rejected
 from tests.grids import feeder
@@ -183,7 +184,8 @@ def test_all_scenarios_are_kept_at_once() -> None:
     broken = {one.scenario for one in assessment.congestions}
     assert {"p0", "p1"} <= broken
     flow = power_flow.solve(drawn_with(need), exact=True)
-    assert violations(power_flow.grid, flow, limits, slack=1e-9) == list(need.residual)
+    found = violations(power_flow.grid, flow, limits, slack=ACCURACY_PU)
+    assert found == list(need.residual)
     assert {each.scenario for each in need.constraints} >= {"p0"}
 
 
@@ -202,6 +204,38 @@ def test_what_nobody_can_solve_is_said_with_its_place_and_quarter() -> None:
         assert 0 < one.excess < before[one.situation, one.name(grid)]
     # All that helps is asked for, to the last watt.
     assert need.up_w[2] == pytest.approx(np.full(len(grid.pods), 2e4), abs=1.0)
+
+
+@pytest.mark.parametrize(("short_by", "is_told"), [(3e-6, False), (1e-4, True)])
+def test_what_is_below_the_stated_accuracy_is_no_residual(
+    short_by: float, *, is_told: bool
+) -> None:
+    power_flow, assessment = problem(1, mean_w=5e5)
+    grid = power_flow.grid
+    enough = size_need(power_flow, assessment, resources(grid), confidence=0.5)
+    # No more may be asked for than was, and a little less of it: what is missing is missing.
+    most_w = enough.up_w * (1 - short_by)
+    offered = Resources.of(grid.pod_node, most_w, np.zeros_like(most_w), tan_phi=grid.tan_phi)
+    need = size_need(power_flow, assessment, offered, confidence=0.5)
+    beyond_pu = float(excess_pu(need.flow, Limits.of(grid, NO_MARGIN)).max())
+    assert beyond_pu > 1e-8, "the case is too easy"
+    assert is_told == (beyond_pu > ACCURACY_PU)
+    told = [one.excess for one in need.residual]
+    assert max(told, default=0.0) == pytest.approx(beyond_pu if is_told else 0.0)
+    assert {need.why_left(one) for one in need.residual} <= {
+        "all that could be moved does not suffice"
+    }
+
+
+def test_a_search_that_is_cut_short_does_not_say_that_nothing_helps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relief, "MOST_ROUNDS", 1)
+    power_flow, assessment = problem(1, mean_w=5e5)
+    need = size_need(power_flow, assessment, resources(power_flow.grid), confidence=0.5)
+    assert need.residual
+    assert not need.settled[assessment.expectation.quarter_of(need.residual[0].situation)]
+    assert need.why_left(need.residual[0]).startswith("the search ended before")
 
 
 def test_what_no_lever_reaches_stays_as_it_is() -> None:
