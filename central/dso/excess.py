@@ -22,12 +22,15 @@ def excess_pu(flow: Flow, limits: Limits) -> Floats:
     The limits may have a first axis for the situations. Shape (situations, columns); inf
     everywhere in a situation without a solution, -inf at a node that nothing feeds.
     """
-    voltage_pu = flow.voltage_pu
-    fed = voltage_pu != 0
-    low = np.where(fed, limits.low_pu - voltage_pu, -np.inf)
-    high = np.where(fed, voltage_pu - limits.high_pu, -np.inf)
-    over = (flow.loading_pct - limits.most_pct) / FULL_PCT
-    found = np.concatenate([low, high, over], axis=1)
+    voltage_pu, nodes = flow.voltage_pu, flow.voltage_pu.shape[1]
+    found = np.empty((len(voltage_pu), 2 * nodes + flow.loading_pct.shape[1]))
+    low, high, over = np.split(found, [nodes, 2 * nodes], axis=1)
+    np.subtract(limits.low_pu, voltage_pu, out=low)
+    np.subtract(voltage_pu, limits.high_pu, out=high)
+    np.subtract(flow.loading_pct, limits.most_pct, out=over)
+    over /= FULL_PCT
+    dead = voltage_pu == 0
+    low[dead] = high[dead] = -np.inf
     found[~flow.solved] = np.inf
     return found
 
@@ -92,6 +95,6 @@ def limit_at(grid: Grid, limits: Limits, flow: Flow, situation: int, column: int
     else:
         is_low, element = column < nodes, column % nodes
         bound = Bound.UNDERVOLTAGE if is_low else Bound.OVERVOLTAGE
-        value = abs(flow.u_pu[situation, element])
+        value = flow.voltage_pu[situation, element]
         limit = low_pu[element] if is_low else high_pu[element]
     return Violation(situation, bound, element, float(value), float(limit))

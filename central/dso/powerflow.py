@@ -6,7 +6,8 @@ quarter of a day, a scenario of it, a tap position tried.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -170,8 +171,9 @@ class Flow:
     """Solved situations.
 
     Args:
-        u_pu: voltage phasors in per unit of rated voltage, shape (situations, nodes); 0 where
-            nothing feeds the node.
+        voltage_pu: magnitudes of the voltages in per unit of rated voltage, shape (situations,
+            nodes); 0 where nothing feeds the node.
+        angle_rad: their angles, in the same shape.
         loading_pct: current in percent of the rating at the side where it is greater, for lines
             and transformers alike (the engine's own figure for a transformer is apparent power,
             but what heats is current); 0 for a link; shape (situations, branches).
@@ -181,7 +183,8 @@ class Flow:
         solved: situations that have a solution; all other values of the others are NaN.
     """
 
-    u_pu: Phasors
+    voltage_pu: Floats
+    angle_rad: Floats
     loading_pct: Floats
     from_va: Phasors
     source_va: Phasors
@@ -189,21 +192,21 @@ class Flow:
     solved: Booleans
 
     @property
-    def voltage_pu(self) -> Floats:
-        """Return the magnitudes of the voltages [pu]."""
-        magnitudes: Floats = np.abs(self.u_pu)
-        return magnitudes
+    def u_pu(self) -> Phasors:
+        """Return the phasors of all voltages [pu], shape (situations, nodes)."""
+        return self.phasors_pu(slice(None))
+
+    def phasors_pu(self, rows: int | slice | Integers) -> Phasors:
+        """Return the phasors of the voltages in some situations [pu]."""
+        magnitude_pu, angle_rad = self.voltage_pu[rows], self.angle_rad[rows]
+        phasors_pu: Phasors = np.empty(magnitude_pu.shape, dtype=complex)
+        np.multiply(magnitude_pu, np.cos(angle_rad), out=phasors_pu.real)
+        np.multiply(magnitude_pu, np.sin(angle_rad), out=phasors_pu.imag)
+        return phasors_pu
 
     def part(self, rows: slice) -> "Flow":
         """Return some of the situations."""
-        return Flow(
-            self.u_pu[rows],
-            self.loading_pct[rows],
-            self.from_va[rows],
-            self.source_va[rows],
-            self.by_newton[rows],
-            self.solved[rows],
-        )
+        return Flow(*(getattr(self, each.name)[rows] for each in fields(self)))
 
 
 class PowerFlow:
@@ -215,6 +218,7 @@ class PowerFlow:
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
+        self._engine = Lock()
         try:
             self._model = PowerGridModel({**grid.network, "sym_load": _loads(grid)})
         except PowerGridError as error:
@@ -274,16 +278,17 @@ class PowerFlow:
         self, updates: Sequence["Update"], method: "_Method", threads: int
     ) -> tuple[dict[Any, Any], dict[int, str]]:
         """Return what the engine found, and why for each situation it could not solve."""
-        found = self._model.calculate_power_flow(
-            update_data=[each for each in updates if each],
-            calculation_method=method.name,
-            error_tolerance=method.tolerance_pu,
-            max_iterations=_MOST_ITERATIONS,
-            threading=threads,
-            output_component_types=_WANTED,
-            continue_on_batch_error=True,
-        )
-        failure = self._model.batch_error
+        with self._engine:
+            found = self._model.calculate_power_flow(
+                update_data=[each for each in updates if each],
+                calculation_method=method.name,
+                error_tolerance=method.tolerance_pu,
+                max_iterations=_MOST_ITERATIONS,
+                threading=threads,
+                output_component_types=_WANTED,
+                continue_on_batch_error=True,
+            )
+            failure = self._model.batch_error
         if failure is None:
             return found, {}
         told = dict(zip(failure.failed_scenarios, failure.error_messages, strict=True))
@@ -373,15 +378,15 @@ def _rows_of(update: Update, rows: Integers) -> Update:
 
 def _put(found: dict[Any, Any], better: Mapping[Any, Any], rows: Integers) -> None:
     """Write what was solved later into its rows."""
-    for kind, fields in better.items():
-        for field, values in fields.items():
+    for kind, columns in better.items():
+        for field, values in columns.items():
             found[kind][field][rows] = values
 
 
 def _clear(found: Mapping[Any, Any], rows: Integers) -> None:
     """Write zeros over what the engine left in rows it could not solve: whatever memory held."""
-    for fields in found.values():
-        for values in fields.values():
+    for columns in found.values():
+        for values in columns.values():
             values[rows] = 0.0
 
 
@@ -398,11 +403,9 @@ def _flow(grid: Grid, found: Mapping[Any, Any], by_newton: Booleans) -> Flow:
                 share_from = branches["i_from"] / grid.rating_a[0][span]
                 share_to = branches["i_to"] / grid.rating_a[1][span]
                 loading_pct[:, span] = np.maximum(share_from, share_to) * 100
-    u_pu: Phasors = np.empty(nodes["u_pu"].shape, dtype=complex)
-    u_pu.real = nodes["u_pu"] * np.cos(nodes["u_angle"])
-    u_pu.imag = nodes["u_pu"] * np.sin(nodes["u_angle"])
     return Flow(
-        u_pu,
+        nodes["u_pu"],
+        nodes["u_angle"],
         loading_pct,
         from_va,
         sources["p"] + 1j * sources["q"],
@@ -413,7 +416,9 @@ def _flow(grid: Grid, found: Mapping[Any, Any], by_newton: Booleans) -> Flow:
 
 def _without_rows(flow: Flow, rows: Integers) -> Flow:
     """Blank the rows that have no solution."""
-    for values in (flow.u_pu, flow.loading_pct, flow.from_va, flow.source_va):
+    for values in (
+        flow.voltage_pu, flow.angle_rad, flow.loading_pct, flow.from_va, flow.source_va,
+    ):  # fmt: skip
         values[rows] = np.nan
     flow.solved[rows] = False
     return flow
@@ -425,4 +430,4 @@ def _first_line(error: Exception) -> str:
 
 def unfed(flow: Flow) -> Iterable[tuple[int, int]]:
     """Return (situation, node) of the nodes that nothing feeds."""
-    return [(int(row), int(node)) for row, node in np.argwhere(np.abs(flow.u_pu) == 0)]
+    return [(int(row), int(node)) for row, node in np.argwhere(flow.voltage_pu == 0)]

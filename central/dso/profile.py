@@ -76,7 +76,7 @@ def substation_profile(
     if activated_va is not None:
         drawn_va = drawn_va + activated_va
     flow = power_flow.solve(drawn_va, setting, exact=True)
-    drawn_va = np.where(flow.u_pu == 0, 0, drawn_va)  # what nothing feeds draws nothing
+    drawn_va = np.where(flow.voltage_pu == 0, 0, drawn_va)  # what nothing feeds draws nothing
     losses_w = _losses_w(grid, setting, flow)
     residual_w = flow.source_va.real.sum(axis=1) - drawn_va.real.sum(axis=1) - losses_w
     if (worst := int(np.argmax(np.abs(residual_w)))) >= 0 and (
@@ -108,4 +108,4 @@ def _losses_w(grid: Grid, setting: Setting, flow: Flow) -> Floats:
         setting.of(row).admittance(grid).injected_va(u_pu).real.sum()
         for row, u_pu in enumerate(flow.u_pu)
     )
-    return np.fromiter(given, dtype=np.float64, count=len(flow.u_pu))
+    return np.fromiter(given, dtype=np.float64, count=len(flow.solved))

@@ -194,7 +194,7 @@ class Need:
 
     def at_nodes(self, of_resources: Floats) -> Floats:
         """Return values of resources summed at their nodes, shape (quarters, nodes)."""
-        nodes = len(self.flow.u_pu[0])
+        nodes = self.flow.voltage_pu.shape[1]
         ones = np.ones(len(self.resources.node))
         places = (np.arange(len(ones)), self.resources.node)
         summed: Floats = of_resources @ sparse.csr_array((ones, places), shape=(len(ones), nodes))
@@ -315,7 +315,7 @@ class _Told:
     def constraints(self, column: Integers, dual: Floats) -> Iterator[Constraint]:
         """Yield limits of this situation."""
         at, grid, limits = self.situation, self.jacobian.grid, self.task.limits
-        drawn_va, u_pu = self.found.drawn_va[at], self.found.flow.u_pu[at]
+        drawn_va, u_pu = self.found.drawn_va[at], self.found.flow.phasors_pu(at)
         table = self.jacobian.sensitivity(u_pu, drawn_va, rows_at(self.jacobian, u_pu, column))
         more_va = drawn_va - self.task.drawn_va[at]
         change = (np.conj(table.per_va) @ more_va).real

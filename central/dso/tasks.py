@@ -126,8 +126,7 @@ class State:
 
     def part(self, rows: slice) -> "State":
         """Return some of the situations."""
-        flow = Flow(*(getattr(self.flow, each.name)[rows] for each in fields(self.flow)))
-        return State(self.drawn_va[rows], flow, self.excess_pu[rows])
+        return State(self.drawn_va[rows], self.flow.part(rows), self.excess_pu[rows])
 
     def among(self, rows: Integers, count: int) -> "State":
         """Return these as some rows of `count` situations; the others have no solution yet."""

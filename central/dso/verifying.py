@@ -36,7 +36,7 @@ def mismatch_w(
     np.add.at(supplied_va.T, grid.positions(grid.network["source"]["node"]), flow.source_va.T)
     found, explained = np.empty((2, *drawn_va.shape))
     for admittance, rows in Configurations(grid, setting).alike(len(drawn_va)):
-        u_pu = flow.u_pu[rows]
+        u_pu = flow.phasors_pu(rows)
         given_va = admittance.injected_va(u_pu) + drawn_va[rows] - supplied_va[rows]
         found[rows] = np.where(u_pu == 0, 0.0, np.abs(given_va))
         size_pu = np.abs(u_pu) * (abs(admittance.nodal) @ np.abs(u_pu).T).T

@@ -178,25 +178,26 @@ class Walk:
                 there, self.part.situations[situation[mine]], column[mine]
             )
             if mine[: len(known)].any() or row not in self._told_pu:
-                self._told_pu[row] = self._state.flow.u_pu[there].copy()
+                self._told_pu[row] = self._state.flow.phasors_pu(there)
         return Pull(self.part.levers, situation, slope)
 
     def _far(self) -> list[int]:
         """Return situations that have moved away from the state in which slopes were taken."""
-        now_pu, alike_pu = self._state.flow.u_pu, self._task.accuracy.alike_pu
+        flow, alike_pu = self._state.flow, self._task.accuracy.alike_pu
         return [
             row
             for row, told_pu in self._told_pu.items()
-            if np.abs(now_pu[self.part.situations[row]] - told_pu).max() > alike_pu
+            if np.abs(flow.phasors_pu(self.part.situations[row]) - told_pu).max() > alike_pu
         ]
 
     def _slopes_in(self, told_by: int, situation: Integers, column: Integers) -> Phasors:
         """Return what a W and j times what a var at each node does, shape (columns, nodes)."""
         state, jacobian = self._state, self._jacobians.of(int(told_by))
-        seen_pu = state.flow.u_pu[situation]
+        seen, place = np.unique(situation, return_inverse=True)
+        seen_pu = state.flow.phasors_pu(seen)[place]
         rows = rows_at(jacobian, seen_pu, column)
         found = jacobian.sensitivity(
-            state.flow.u_pu[told_by], state.drawn_va[told_by], rows, seen_pu=seen_pu
+            state.flow.phasors_pu(told_by), state.drawn_va[told_by], rows, seen_pu=seen_pu
         )
         sign = direction(seen_pu.shape[1], column)[:, None]
         return sign * found.per_va

@@ -6,6 +6,7 @@ each row started from the state of the row before.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -109,7 +110,6 @@ class Pandapower(PowerFlow):
 
     def _found(self) -> Flow:
         bus, line, trafo = self._net.res_bus, self._net.res_line, self._net.res_trafo
-        u_pu = bus.vm_pu.to_numpy() * np.exp(1j * np.radians(bus.va_degree.to_numpy()))
         loading = [line.loading_percent.to_numpy(), trafo.loading_percent.to_numpy()]
         from_va: list[Phasors] = [
             line.p_from_mw.to_numpy() + 1j * line.q_from_mvar.to_numpy(),
@@ -117,16 +117,17 @@ class Pandapower(PowerFlow):
         ]
         given = self._net.res_ext_grid
         return Flow(
-            u_pu[None], np.concatenate(loading)[None], 1e6 * np.concatenate(from_va)[None],
+            bus.vm_pu.to_numpy()[None], np.radians(bus.va_degree.to_numpy())[None],
+            np.concatenate(loading)[None], 1e6 * np.concatenate(from_va)[None],
             (given.p_mw.to_numpy() + 1j * given.q_mvar.to_numpy())[None] * 1e6,
             np.array([True]), np.array([True]),
         )  # fmt: skip
 
     def _none(self) -> Flow:
         nodes, branches = len(self.grid.nodes), len(self.grid.branches)
-        nothing = np.full((1, branches), np.nan)
+        voltage, nothing = np.full((1, nodes), np.nan), np.full((1, branches), np.nan)
         return Flow(
-            np.full((1, nodes), np.nan, complex), nothing, nothing.astype(complex),
+            voltage, voltage, nothing, nothing.astype(complex),
             np.full((1, 1), np.nan, complex), np.array([True]), np.array([False]),
         )  # fmt: skip
 
@@ -157,8 +158,5 @@ class OneByOne(PowerFlow):
 def joined(rows: Sequence[Flow]) -> Flow:
     """Return flows as one."""
     return Flow(
-        *(
-            np.concatenate([getattr(row, name) for row in rows])
-            for name in ("u_pu", "loading_pct", "from_va", "source_va", "by_newton", "solved")
-        )
+        *(np.concatenate([getattr(row, each.name) for row in rows]) for each in fields(Flow))
     )

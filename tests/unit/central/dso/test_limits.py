@@ -18,12 +18,13 @@ from tests.grids import station
 GRID = station()
 
 
-def flow(u_pu: Floats, loading_pct: Floats | None = None) -> Flow:
-    rows = len(u_pu)
+def flow(voltage_pu: Floats, loading_pct: Floats | None = None) -> Flow:
+    rows = len(voltage_pu)
     loading = np.zeros((rows, len(GRID.branches))) if loading_pct is None else loading_pct
     no: Booleans = np.zeros(rows, dtype=bool)
     source_va = np.zeros((rows, 1), dtype=complex)
-    return Flow(u_pu.astype(complex), loading, loading.astype(complex), source_va, no, ~no)
+    angle_rad, from_va = np.zeros_like(voltage_pu), loading.astype(complex)
+    return Flow(voltage_pu, angle_rad, loading, from_va, source_va, no, ~no)
 
 
 def flat(**at: float) -> Floats:

@@ -1,12 +1,13 @@
 """The power flow: physics in words, settings per situation, and what is said when there is none."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from central.dso.grid.model import Phasors
-from central.dso.powerflow import AS_BUILT, NotConverged, PowerFlow, Setting, unfed
+from central.dso.powerflow import AS_BUILT, Flow, NotConverged, PowerFlow, Setting, unfed
 from ledger.errors import Rejected
 from tests.grids import feeder, loads_va, station
 
@@ -29,6 +30,23 @@ def test_each_situation_is_solved_as_if_it_were_alone() -> None:
         assert together.u_pu[row] == pytest.approx(alone.u_pu[0], abs=1e-12)
     parallel = flows.solve(drawn_va, one_thread=False)
     assert parallel.u_pu == pytest.approx(together.u_pu, abs=1e-12)
+
+
+def test_threads_that_ask_at_once_do_not_disturb_one_another() -> None:
+    grid = feeder(30)
+    flows, drawn_va = PowerFlow(grid), loads_va(grid, situations=100)
+    drawn_va[::7] *= 1e6  # without solution, which the engine tells apart from the states
+    alone = flows.solve(drawn_va, partial=True)
+    assert not alone.solved.all()
+
+    def first(count: int) -> Flow:
+        return flows.solve(drawn_va[:count], partial=True)
+
+    with ThreadPoolExecutor(4) as threads:
+        counts = [20 + number * 37 % 80 for number in range(200)]
+        for count, found in zip(counts, threads.map(first, counts), strict=True):
+            assert (found.solved == alone.solved[:count]).all()
+            assert (found.voltage_pu == alone.voltage_pu[:count])[found.solved].all()
 
 
 def test_current_and_newton_agree() -> None:
