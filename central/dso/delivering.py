@@ -175,13 +175,10 @@ class Cases:
         quarter, scenario = np.nonzero(differs.T)
         place = np.full(differs.shape, -1)
         place[scenario, quarter] = np.arange(len(quarter))
-        entries = [
-            entry
-            for row, each in enumerate(scenarios)
-            for entry in _delivered(taken, each, place[row], offer, delivery)
-        ]
-        situation, lever, share = (np.concatenate(part) for part in zip(*entries, strict=True))
-        table = sparse.csr_array((share, (situation, lever)), shape=(len(quarter), len(offer)))
+        factor = np.array([each.factor for each in scenarios])
+        table = _delivered(factor, scenario, quarter, offer, delivery)
+        if any(each.rebounds for each in scenarios):
+            table = table + _returned(taken, scenarios, place, offer, delivery)
         levers = Levers(len(grid.nodes), taken.node[offer], -taken.unit_va[offer], table)
         return cls(taken, scenario, quarter, offer, delivery, levers)
 
@@ -193,10 +190,17 @@ class Cases:
     @property
     def changed_va(self) -> Phasors:
         """Return what all offers uncut make each node draw more, shape (situations, nodes)."""
-        return -self.levers.changed_va(self.power_w)
+        changed_va: Phasors = np.zeros((len(self.quarter), self.levers.nodes), dtype=complex)
+        for part in self.parts:
+            changed_va[part.situations] = -part.levers.changed_va(part.most)
+        return changed_va
 
-    def parts(self) -> Iterator[Part]:
-        """Yield what hangs together: each quarter, or all where something comes back later."""
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Return what hangs together: each quarter, or all where something comes back later."""
+        return tuple(self._parts())
+
+    def _parts(self) -> Iterator[Part]:
         quarters = self.taken.power_w.shape[1]
         alone = not any(each.share > 0 for each in self.taken.rebounds)
         spans = [(each, each + 1) for each in range(quarters)] if alone else [(0, quarters)]
@@ -224,30 +228,60 @@ def _differs(taken: Taken, scenario: Scenario) -> Booleans:
     return differs
 
 
-_Entries = tuple[Integers, Integers, Floats]
-
-
 def _delivered(
-    taken: Taken, scenario: Scenario, place: Integers, offer: Integers, delivery: Integers
-) -> Iterator[_Entries]:
-    """Yield situation, lever, and what a watt of the lever delivers in it, below 0 if it returns.
+    factor: Floats, scenario: Integers, quarter: Integers, offer: Integers, delivery: Integers
+) -> sparse.csr_array:
+    """Return what a watt of each lever delivers at once, shape (situations, levers).
+
+    Args:
+        factor: of each scenario and offer.
+        scenario: of each situation.
+        quarter: of each situation, in order.
+        offer: of each lever.
+        delivery: of each lever the quarter, in order.
+    """
+    data, columns, counts = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros(1, dtype=int)]
+    for each in np.unique(quarter):
+        rows = slice(*np.searchsorted(quarter, [each, each + 1]))
+        levers = slice(*np.searchsorted(delivery, [each, each + 1]))
+        delivers = factor[np.ix_(scenario[rows], offer[levers])]
+        does = delivers != 0
+        data.append(delivers[does])
+        columns.append(np.broadcast_to(np.arange(levers.start, levers.stop), does.shape)[does])
+        counts.append(does.sum(axis=1))
+    starts = np.cumsum(np.concatenate(counts))
+    shape = len(quarter), len(offer)
+    return sparse.csr_array((np.concatenate(data), np.concatenate(columns), starts), shape)
+
+
+def _returned(
+    taken: Taken,
+    scenarios: Sequence[Scenario],
+    place: Integers,
+    offer: Integers,
+    delivery: Integers,
+) -> sparse.csr_array:
+    """Return what a watt of each lever delivers later, below 0 since it comes back.
 
     Args:
         taken: the list.
-        scenario: one of its scenarios.
-        place: of each quarter the situation, -1 where there is none.
-        offer: of each lever, which.
-        delivery: of each lever, in which quarter.
+        scenarios: some with rebound.
+        place: of each scenario and quarter the situation, -1 where there is none.
+        offer: of each lever.
+        delivery: of each lever, the quarter.
     """
-    factor, situation = scenario.factor[offer], place[delivery]
-    lever = np.flatnonzero((situation >= 0) & (factor != 0))
-    yield situation[lever], lever, factor[lever]
-    for position, each in enumerate(taken.rebounds if scenario.rebounds else ()):
-        mine = np.flatnonzero(offer == position)
-        back = _returning(each, len(place))[:, delivery[mine]]
-        quarter, column = np.nonzero((back > 0) & (place >= 0)[:, None])
-        shares = back[quarter, column] * scenario.factor[position]
-        yield place[quarter], mine[column], -shares
+    situation, lever, share = [], [], []
+    for row, scenario in enumerate(scenarios):
+        for position, each in enumerate(taken.rebounds if scenario.rebounds else ()):
+            mine = np.flatnonzero(offer == position)
+            back = _returning(each, place.shape[1])[:, delivery[mine]]
+            quarter, column = np.nonzero((back > 0) & (place[row] >= 0)[:, None])
+            situation.append(place[row, quarter])
+            lever.append(mine[column])
+            share.append(-back[quarter, column] * scenario.factor[position])
+    shape = place.max() + 1, len(offer)
+    at = np.concatenate(situation), np.concatenate(lever)
+    return sparse.csr_array((np.concatenate(share), at), shape=shape)
 
 
 def _returning(rebound: Rebound, quarters: int) -> Floats:

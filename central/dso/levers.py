@@ -15,6 +15,8 @@ from central.dso.grid.model import Floats, Integers, Phasors
 
 Entries = tuple[Integers, Integers, Floats]
 
+_AT_ONCE = 32  # levers whose entries stay in the cache
+
 
 @dataclass(frozen=True)
 class Levers:
@@ -42,23 +44,25 @@ class Levers:
 
         Args:
             x: how much of each is used, shape (levers).
-            situations: which; all if None.
+            situations: which, each once; all if None.
         """
-        used_va, at_nodes = self.unit_va * x, self._at_nodes
-        summed: Phasors = np.zeros(at_nodes.shape[0], dtype=complex)
-        if x.any():
-            summed.real, summed.imag = at_nodes @ used_va.real, at_nodes @ used_va.imag
-        changed_va = summed.reshape(-1, self.nodes)
-        return changed_va if situations is None else changed_va[situations]
+        count = self.share.shape[0] if situations is None else len(situations)
+        place = np.full(self.share.shape[0], -1)
+        place[slice(None) if situations is None else situations] = np.arange(count)
+        changed_va: Phasors = np.zeros(count * self.nodes, dtype=complex)
+        used, by_lever = np.flatnonzero(x), self._by_lever
+        for first in range(0, len(used), _AT_ONCE):
+            some = used[first : first + _AT_ONCE]
+            which, entry = entries_of(by_lever.indptr, some)
+            row, used_va = place[by_lever.indices[entry]], (self.unit_va[some] * x[some])[which]
+            at, more_va = row * self.nodes + self.node[some][which], by_lever.data[entry] * used_va
+            asked = row >= 0
+            np.add.at(changed_va, at[asked], more_va[asked])
+        return changed_va.reshape(count, self.nodes)
 
     @cached_property
-    def _at_nodes(self) -> sparse.csc_array:
-        """Return the share of levers at nodes, shape (situations x nodes, levers)."""
-        by_lever = self.share.tocsc()
-        node = np.repeat(self.node, np.diff(by_lever.indptr))
-        place = by_lever.indices * np.int64(self.nodes) + node
-        shape = self.share.shape[0] * self.nodes, len(self.node)
-        return sparse.csc_array((by_lever.data, place, by_lever.indptr), shape)
+    def _by_lever(self) -> sparse.csc_array:
+        return self.share.tocsc()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class Pull:
 
     def moved(self, step: Floats) -> Floats:
         """Return what all rows do when levers are used by so much more, shape (rows)."""
-        changed_va = self.levers.changed_va(step, self.situation)
+        changed_va = self.levers.changed_va(step)[self.situation]
         moved: Floats = np.vecdot(self.slope.view(np.float64), changed_va.view(np.float64))
         return moved
 

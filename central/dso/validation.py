@@ -108,12 +108,14 @@ def validate(
     chosen = usual_scenarios(grid, taken) if scenarios is None else list(scenarios)
     before = power_flow.solve(drawn_va, setting)
     cases = Cases.of(grid, taken, chosen)
+    planned_va = cases.changed_va
+    planned_va += drawn_va[cases.quarter]
     task = Task(
         power_flow,
-        drawn_va[cases.quarter] + cases.changed_va,
+        planned_va,
         rows_of(setting, cases.quarter),
         _not_worse(limits, before, cases.quarter),
-        [*cases.parts()],
+        cases.parts,
         CHECKED,
         one_thread=one_thread,
     )

@@ -107,7 +107,7 @@ def test_what_would_come_back_after_the_last_quarter_is_left_out() -> None:
 def test_quarters_are_parts_unless_something_comes_back() -> None:
     offers = taken(np.array([[100.0, 20.0], [0.0, 50.0]]))
     cases = Cases.of(GRID, offers, usual_scenarios(GRID, offers))
-    first, second = cases.parts()
+    first, second = cases.parts
     assert (len(first.cost), len(second.cost)) == (1, 2)
     assert second.most.tolist() == [20.0, 50.0]
     assert second.slopes_from.tolist() == [0] * len(second.situations)
@@ -118,7 +118,7 @@ def test_quarters_are_parts_unless_something_comes_back() -> None:
         assert np.abs(left).max() < 1e-9
 
     coupled = taken(np.array([[100.0, 20.0], [0.0, 50.0]]), Rebound(0.5, 1, 1), NO_REBOUND)
-    (whole,) = Cases.of(GRID, coupled, usual_scenarios(GRID, coupled)).parts()
+    (whole,) = Cases.of(GRID, coupled, usual_scenarios(GRID, coupled)).parts
     assert len(whole.cost) == 3
     quarter = Cases.of(GRID, coupled, usual_scenarios(GRID, coupled)).quarter
     assert (quarter[whole.slopes_from] == quarter).all()
