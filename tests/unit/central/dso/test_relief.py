@@ -59,6 +59,15 @@ def test_parts_go_their_own_ways_as_if_they_were_alone() -> None:
     assert (together.excess_pu <= 0).all()
 
 
+def test_the_answer_is_the_same_with_one_thread_and_with_all() -> None:
+    of = task(heavy(*np.linspace(0.9, 1.4, 11)))
+    one, several = relieve(of), relieve(replace(of, one_thread=False))
+    assert all(use.rounds for use in one.uses[3:])
+    for use, other in zip(one.uses, several.uses, strict=True):
+        assert (use.x == other.x).all()
+    assert (one.excess_pu == several.excess_pu).all()
+
+
 def test_the_answer_is_the_state_that_it_shows() -> None:
     found = relieve(task(heavy(1.3)))
     drawn_va = heavy(1.3)
