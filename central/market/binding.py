@@ -13,6 +13,7 @@ from ledger.facts.interval import QUARTER_MS
 
 TAKEN_W = 1e-3
 """Less than that is not taken: a thousandth of a watt."""
+UNTIED = (None,) * 5
 _FEW = 2_000
 _MS_PER_S = 1_000
 _MS_PER_DAY = 86_400_000
@@ -120,6 +121,12 @@ def runs_of(starts_ms: Iterable[int]) -> Iterator[tuple[int, int]]:
         last = start_ms + QUARTER_MS
     if last is not None and first is not None:
         yield first, last
+
+
+def ties_of(offer: FlexOffer) -> tuple[str | int | None, ...]:
+    """Return what ties an offer to others or to other quarter-hours; `UNTIED` if nothing does."""
+    return (offer.linked_to, offer.exclusive_group, offer.longest_s, offer.rest_s,
+            offer.call_count)  # fmt: skip
 
 
 def groups_of(offers: Sequence[FlexOffer]) -> dict[tuple[str, str], list[int]]:

@@ -196,7 +196,7 @@ class _Floor:
             wanted_w, parts = reserve_w(firm, self.rules.reserve)
         else:
             wanted_w = cheapest(cells, self.book.offers, Demand.of(cells, parts), self.sold)
-        taken_w = whole_w(cells, self.book.offers, wanted_w, parts)
+        taken_w = whole_w(cells, self.book.offers, wanted_w, parts, self.sold)
         return self._took(cells, taken_w, limits, asked, kind)
 
     def _left(

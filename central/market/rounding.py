@@ -20,17 +20,17 @@ from scipy import sparse
 
 from central.documents.offer import Acceptance, FlexOffer
 from central.highs import Programme, optimum
-from central.market.binding import TAKEN_W
+from central.market.binding import TAKEN_W, UNTIED, Sold, ties_of
 from central.market.cells import Cells
 from central.market.demand import effects
 from central.market.limits import Booleans, Floats, Integers, Limits
+from central.market.precedence import in_turn
 from central.market.scale import Scale
 
 MISSING_W = 1e-2
 """What a need may be short of: it is not told as unmet."""
 _HOLDS_W = 1e-7
 _USEFUL = 1e-9
-_FREE = (None,) * 5
 _DEAR = 1e6  # a thousand times the dearest watt
 
 
@@ -39,6 +39,7 @@ def whole_w(
     offers: Sequence[FlexOffer],
     wanted_w: Floats,
     parts: Sequence[tuple[Limits, Floats, Floats]],
+    sold: Sold,
 ) -> Floats:
     """Return whole watts of each cell that do what was wanted of it [W].
 
@@ -48,9 +49,11 @@ def whole_w(
         wanted_w: what a programme took of each cell.
         parts: limits, what must be reached of each row [W], and what a watt of shortage costs;
             infinite where there may be none. Those that the programme was made with.
+        sold: what is taken already.
     """
     taken_w = np.minimum(np.ceil(wanted_w - TAKEN_W), cells.most_w)
     taken_w[wanted_w <= TAKEN_W] = 0.0
+    mended = np.zeros(len(cells), dtype=bool)
     for ms in map(int, np.unique(cells.start_ms[taken_w > 0])):
         inside = np.flatnonzero(cells.start_ms == ms)
         effect = [effects(limits, cells, ms, cells.start_ms == ms) for limits, *_ in parts]
@@ -62,12 +65,13 @@ def whole_w(
             wanted_w[inside], taken_w[inside],
         )  # fmt: skip
         if quarter.is_worse():
+            mended[inside] = True
             quarter.lower()
             quarter.make_up()
         if quarter.is_worse():
             quarter.again()
         taken_w[inside] = quarter.taken_w
-    return taken_w
+    return in_turn(cells, offers, taken_w, sold, mended)
 
 
 @dataclass
@@ -203,7 +207,7 @@ class _Quarter:
         """Tell of which cells other watts may be taken, and how few, without breaking a tie."""
         offers = [self.offers[at] for at in self.cells.offer[self.inside]]
         pods = Counter(each.pod for each in offers)
-        is_free = np.array([_ties(each) == _FREE and pods[each.pod] == 1 for each in offers])
+        is_free = np.array([ties_of(each) == UNTIED and pods[each.pod] == 1 for each in offers])
         is_block = np.array([each.acceptance is Acceptance.BLOCK for each in offers])
         least_w = self.cells.least_w[self.inside]
         may_go = ~self.is_tied & (least_w <= 1)
@@ -235,7 +239,7 @@ class _Quarter:
             return True
         pods = {self.offers[self.cells.offer[each]].pod for each in self.inside[self.taken_w > 0]}
         return (
-            _ties(offer) == _FREE
+            ties_of(offer) == UNTIED
             and offer.pod not in pods
             and bool(more_w >= self.cells.least_w[cell])
         )
@@ -246,9 +250,3 @@ class _Quarter:
         ends_w = np.cumsum(self.cells.width_w[own])
         step = min(int(np.searchsorted(ends_w, self.taken_w[at], side="right")), len(ends_w) - 1)
         return float(self.cells.price_ueur_per_mwh[own][step])
-
-
-def _ties(offer: FlexOffer) -> tuple[object, ...]:
-    """Return what ties an offer to others or to other quarter-hours; all None if nothing does."""
-    return (offer.linked_to, offer.exclusive_group, offer.longest_s, offer.rest_s,
-            offer.call_count)  # fmt: skip

@@ -28,6 +28,7 @@ from central.market.cells import Cells
 from central.market.demand import Demand
 from central.market.integers import solve_whole
 from central.market.limits import Floats, Integers
+from central.market.precedence import by_rank, in_turn
 from central.market.scale import Scale
 
 _NOTHING = 1e-9
@@ -67,8 +68,18 @@ def cheapest(
             taken_w += solve_whole(cells, offers, demand, coupled, sold)
         joining = broken(cells, offers, taken_w, sold, coupled)
         if not joining:
-            return taken_w
+            return _in_turn(cells, offers, taken_w, sold, coupled)
         coupled = coupled.joined(joining, cells)
+
+
+def _in_turn(
+    cells: Cells, offers: Sequence[FlexOffer], taken_w: Floats, sold: Sold, coupled: Coupled
+) -> Floats:
+    """Return the same by the book, which integers know nothing of."""
+    if not coupled.offers:
+        return taken_w
+    within = np.isin(cells.start_ms, sorted(coupled.quarters))
+    return in_turn(cells, offers, taken_w, sold, within)
 
 
 def _again(cells: Cells, demand: Demand, start_ms: int, known: Known) -> Floats:
@@ -96,7 +107,7 @@ def _apart(cells: Cells, demand: Demand, start_ms: int) -> Floats:
         x_w = _merit_order(effect[0, local], price, cells.width_w[columns], need_w[0], cap)
     else:
         x_w = _linear(effect[:, local], price, cells.width_w[columns], need_w, cap)
-        x_w = _by_rank(x_w, cells, columns, local)
+        x_w = by_rank(x_w, cells, columns)
     found: Floats = np.bincount(local, weights=x_w, minlength=len(inside)).astype(np.float64)
     return found
 
@@ -143,22 +154,3 @@ def _linear(effect: Floats, price: Floats, width_w: Floats, need_w: Floats, cap:
     found = optimum(programme, where="market clearing")
     x_w: Floats = np.clip(scale.watts(found.x[: len(price)]), 0.0, width_w)
     return x_w
-
-
-def _by_rank(x_w: Floats, cells: Cells, columns: Integers, local: Integers) -> Floats:
-    """Return the same, those first that came first where place and price are the same."""
-    cell = cells.cell[columns]
-    price = cells.price_ueur_per_mwh[columns]
-    keys = price, cells.sign[cell], cells.node[cell], cells.tan_phi[cell]
-    order = np.lexsort((local, *keys))
-    new = np.zeros(len(order), dtype=bool)
-    new[:1] = True
-    for key in keys:
-        new[1:] |= key[order][1:] != key[order][:-1]
-    group, first = np.cumsum(new) - 1, np.flatnonzero(new)
-    width_w = cells.width_w[columns][order]
-    before_w = np.cumsum(width_w) - width_w
-    total_w = np.bincount(group, weights=x_w[order])
-    shared = x_w.copy()
-    shared[order] = np.clip(total_w[group] - (before_w - before_w[first][group]), 0.0, width_w)
-    return shared

@@ -13,6 +13,7 @@ from central.documents.elements import Bound
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.documents.request import FlexRequest
+from central.market.binding import Sold
 from central.market.book import Book
 from central.market.cells import Cells
 from central.market.demand import effects
@@ -169,4 +170,4 @@ def test_the_last_watt_that_makes_one_activation_of_two_is_not_taken_away(
     wanted_w = np.array([0.99, 100.5])
     effect = effects(limits, cells, start_ms(0), np.ones(2, dtype=bool))
     needs = limits, effect @ wanted_w, np.array([1e9, np.inf])
-    assert whole_w(cells, of.offers, wanted_w, [needs]).tolist() == taken
+    assert whole_w(cells, of.offers, wanted_w, [needs], Sold()).tolist() == taken
