@@ -31,6 +31,7 @@ MISSING_W = 1e-2
 """What a need may be short of: it is not told as unmet."""
 _HOLDS_W = 1e-7
 _USEFUL = 1e-9
+_ALIKE = 1e-12  # relative
 _DEAR = 1e6  # a thousand times the dearest watt
 
 
@@ -225,7 +226,8 @@ class _Quarter:
             harmed = short & (self.effect[:, at] < 0) & (met | self.must_hold)
             if self._may_grow(int(at)) and not harmed.any():
                 ratio = self._next_price(int(at)) / self.effect[row, at]
-                if ratio <= best and (found < 0 or ratio < best):
+                alike = _ALIKE * abs(best)
+                if ratio < best - alike or (found < 0 and ratio <= best + alike):
                     best, found = ratio, int(at)
         return found
 

@@ -171,3 +171,13 @@ def test_the_last_watt_that_makes_one_activation_of_two_is_not_taken_away(
     effect = effects(limits, cells, start_ms(0), np.ones(2, dtype=bool))
     needs = limits, effect @ wanted_w, np.array([1e9, np.inf])
     assert whole_w(cells, of.offers, wanted_w, [needs], Sold()).tolist() == taken
+
+
+def test_of_watts_that_are_worth_the_same_one_of_the_first_makes_up() -> None:
+    """12 at 0.4 and 16.2 at 0.54 are both 30; in floating point the second is less by a bit."""
+    asked = asking(1, [{"N1": 0.7, "N2": 0.4, "N3": 0.54}, {"N1": -0.15, "far": 1.0}])
+    of = market(offered((20, 10), (20, 12), (20, 16.2)), asked)
+    cells = Cells.of(of.offers, of.nodes, of.tan_phi, {})
+    wanted_w = np.array([6_666.6, 0.0, 0.0])
+    needs = grid_limits(of.requests, 10**9), np.array([4_666.62, -1_000.0]), np.array([1e9, np.inf])
+    assert whole_w(cells, of.offers, wanted_w, [needs], Sold()).tolist() == [6_666, 2, 0]
