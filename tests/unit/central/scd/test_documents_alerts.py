@@ -4,9 +4,8 @@ import asyncio
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,13 +17,7 @@ from central.documents.encoding import document_hash, encode, sign, to_json
 from central.documents.header import Document
 from central.errors import StoreAway
 from central.scd.documents import checked
-from central.scd.documents_alerts import (
-    SIGNATURE_HEADER,
-    TIMESTAMP_HEADER,
-    AlertDelivery,
-    Webhook,
-    WebhookAway,
-)
+from central.scd.documents_alerts import AlertDelivery, Webhook, WebhookAway
 from central.scd.ports import DocumentStore
 from central.service import opened
 from central.serving import delivery_of, serve
@@ -34,56 +27,17 @@ from tests.documents import ALERT, REQUEST, uuid
 from tests.exchange import exchange
 from tests.fakes.scd_documents import FakeDocuments
 from tests.fakes.scd_evidence import Failure
+from tests.receivers import Receiver, receiving
 from tests.scd import HandClock
 
 SECRET = b"known to two"
 KEY = SigningKey.generate("EdDSA")
 
 
-@dataclass
-class Receiver:
-    """A real HTTP server that answers what it is told, and remembers what it took."""
-
-    statuses: list[int] = field(default_factory=list)
-    taken: list[dict[str, object]] = field(default_factory=list)
-    asked: list[tuple[str, str, bytes]] = field(default_factory=list)
-    url: str = ""
-
-    def answer(self, timestamp: str, signature: str, body: bytes) -> int:
-        self.asked.append((timestamp, signature, body))
-        status = self.statuses.pop(0) if self.statuses else 204
-        if status < 300:
-            self.taken.append(json.loads(body)["document"])
-        return status
-
-    @property
-    def revisions(self) -> list[object]:
-        return [each["revision"] for each in self.taken]
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            status = made.answer(
-                self.headers[TIMESTAMP_HEADER], self.headers[SIGNATURE_HEADER], body
-            )
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    made.url = f"http://127.0.0.1:{server.server_port}/alerts"
-    yield made
-    server.shutdown()
-    server.server_close()
+    with receiving() as made:
+        yield made
 
 
 def keep(store: DocumentStore, documents: Sequence[Document]) -> None:
