@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from central.calendar import ROME
 from central.dso.assessment import Congestion
 from central.dso.estimation.estimate import Estimate
 from central.dso.forecast.result import Forecast
+from central.dso.grid.model import Grid
 from central.dso.phases import Unbalance
 from central.dso.powerflow import Flow
 from central.dso.requesting import Need
@@ -24,6 +25,7 @@ from ledger.facts.interval import QUARTER_MS
 
 _W_PER_MW = 1e6
 _MOST_ROWS = 20
+_FIRST_NAMED = 3
 _LAST_STEPS = ("DA-9a", "RT-7a", "DA-16a", "RT-13a-approved", "AC-3a")
 
 
@@ -64,6 +66,15 @@ def tell_plan(outcome: Outcome) -> None:
     if rows:
         _table(("from", "means", "device", "before", "after"), rows)
     print(outcome.plan.reason)
+
+
+def tell_strangers(grid: Grid, rows: Mapping[str, int]) -> None:
+    """Print how many rows are of PODs that a grid does not have, and of which; nothing if none."""
+    if not rows:
+        return
+    first, more = list(rows)[:_FIRST_NAMED], len(rows) - _FIRST_NAMED
+    named = ", ".join(first) + (f" and {more} more" if more > 0 else "")
+    print(f"{sum(rows.values())} of them are of PODs that {grid.name} does not have: {named}")
 
 
 def tell_congestions(congestions: Sequence[Congestion]) -> None:

@@ -280,14 +280,22 @@ def _dispatch(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     from central.config import configured
-    from central.sessions.imports import keep_import
+    from central.dsos.screen import tell_strangers
+    from central.sessions.imports import keep_import, read_import
+    from central.sessions.opening import grid_of
 
-    config = configured(arguments.config)
-    if arguments.dry_run:
-        return Exit.OK
-    rows = keep_import(arguments.file, config.dso.imports)
+    config = configured(arguments.config).dso
+    grid = grid_of(config)
+    imported = read_import(arguments.file)
+    strangers = imported.strangers(grid.pods)
+    if not arguments.dry_run:
+        keep_import(imported, config.imports)
     if arguments.json:
-        show({"rows": rows, "folder": str(config.dso.imports)}, "history-import")
+        told = {"rows": imported.rows, "folder": str(config.imports), "kept": not arguments.dry_run}
+        not_in_grid = {"rows": sum(strangers.values()), "pods": list(strangers)}
+        show({**told, "not_in_grid": not_in_grid}, "history-import")
     else:
-        print(f"{rows} quarter-hours kept in {config.dso.imports}, marked as imported")
+        kept = "would be kept" if arguments.dry_run else "kept"
+        print(f"{imported.rows} quarter-hours {kept} in {config.imports}, marked as imported")
+        tell_strangers(grid, strangers)
     return Exit.OK

@@ -10,7 +10,9 @@ IT002E00000001,2026-10-25T00:00:00+02:00,87.5,0
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,14 +33,36 @@ _ORIGIN = {b"certiflex.origin": b"imported"}
 _SUFFIX = ".parquet"
 
 
-def keep_import(source: Path, folder: Path) -> int:
-    """Check a CSV or Parquet file, keep it in the folder, and return its number of rows.
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A history that was read and found good.
 
-    The same content again is kept once: files are named by their hash.
+    Args:
+        name: what it is called once it is kept; the same content has the same name.
+        table: its rows, as they are kept.
+    """
+
+    name: str
+    table: pa.Table
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return int(self.table.num_rows)
+
+    def strangers(self, pods: Sequence[str]) -> dict[str, int]:
+        """Return the number of rows of each POD that is none of these, as they first appear."""
+        known = pc.is_in(self.table["pod"], value_set=pa.array(list(pods), pa.string()))
+        of_others = self.table["pod"].filter(pc.invert(known)).to_pylist()
+        return dict(Counter(of_others))
+
+
+def read_import(source: Path) -> Imported:
+    """Return what a CSV or Parquet file holds, checked whole.
 
     Raises:
         Rejected: it is no history; the first wrong row is named.
-        Unavailable: it cannot be read, or the folder not be written.
+        Unavailable: it cannot be read.
     """
     try:
         content = source.read_bytes()
@@ -46,15 +70,24 @@ def keep_import(source: Path, folder: Path) -> int:
         raise Unavailable(error.strerror or "cannot be read", where=str(source)) from error
     table = _stored_form(_table(content, source), source)
     _rows(table, str(source))
-    named = folder / f"{source.stem}-{hashlib.sha256(content).hexdigest()[:12]}{_SUFFIX}"
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return Imported(f"{source.stem}-{digest}{_SUFFIX}", table)
+
+
+def keep_import(imported: Imported, folder: Path) -> None:
+    """Keep a history in a folder; the same content again is kept once.
+
+    Raises:
+        Unavailable: the folder cannot be written.
+    """
+    named = folder / imported.name
     part = named.with_suffix(".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table.replace_schema_metadata(_ORIGIN), part, compression="zstd")
+        pq.write_table(imported.table.replace_schema_metadata(_ORIGIN), part, compression="zstd")
         part.replace(named)
     except OSError as error:
         raise Unavailable(error.strerror or "cannot be written", where=str(named)) from error
-    return int(table.num_rows)
 
 
 def imported_rows(folder: Path, pods: Sequence[str], interval: Interval) -> Iterator[QuarterRows]:

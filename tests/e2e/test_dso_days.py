@@ -31,7 +31,7 @@ from central.service import opened as opened_central
 from central.sessions.desk import Desk
 from central.sessions.dso_day_ahead import dso_day_ahead
 from central.sessions.dso_dispatch import admitted, dso_dispatch, held_set_points
-from central.sessions.imports import keep_import
+from central.sessions.imports import keep_import, read_import
 from central.sessions.opening import opened_desk
 from central.sessions.scada import hand_over
 from central.sessions.scada_http import HttpScada
@@ -91,7 +91,9 @@ def room(folder: Path, day: date) -> Iterator[Room]:
         store=StoreConfig(folder / "evidence.db", folder / "series"),
         dso=DsoConfig(imports=folder / "imports", weather=str(weather_file)),
     )
-    assert keep_import(history_file, config.dso.imports) == rows
+    imported = read_import(history_file)
+    assert imported.rows == rows
+    keep_import(imported, config.dso.imports)
     clock = HandClock(gate_ms(day))
     with opened_central(config, create=True, clock=clock) as central:
         inquiry = central.inquiry()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from central.__main__ import main
@@ -387,6 +388,48 @@ def without_history(folder: Path) -> Path:
     )
     assert main(["scd", "init", "-c", str(file)]) == 0
     return file
+
+
+def test_an_import_tells_what_the_grid_does_not_have_and_keeps_it(
+    tmp_path: Path, capsys: Told
+) -> None:
+    config, file = without_history(tmp_path), tmp_path / "last-year.csv"
+    strangers = [f"IT999E{number:08}" for number in range(5)]
+    rows = [
+        f"{pod},2026-06-21T0{hour}:00:00+02:00,100,0"
+        for hour in range(2)
+        for pod in (demo().pods[0], *strangers)
+    ]
+    file.write_text("\n".join(["pod,start,import_wh,export_wh", *rows]), encoding="utf-8")
+    told = (
+        f"10 of them are of PODs that {demo().name} does not have: "
+        f"{', '.join(strangers[:3])} and 2 more\n"
+    )
+    capsys.readouterr()
+
+    status, out, _ = run(capsys, config, "history", "import", file, "--dry-run")
+    assert status == 0
+    assert out.startswith("12 quarter-hours would be kept in ")
+    assert out.endswith(told)
+    _, out, _ = run(capsys, config, "history", "import", file, "--dry-run", "--json")
+    assert json.loads(out)["kept"] is False
+    assert not (tmp_path / "imports").exists(), "nothing is kept"
+
+    status, out, _ = run(capsys, config, "history", "import", file)
+    assert (status, out.endswith(told)) == (0, True)
+    _, out, _ = run(capsys, config, "history", "import", file, "--json")
+    as_json = json.loads(out)
+    assert (as_json["rows"], as_json["kept"]) == (12, True)
+    assert as_json["not_in_grid"] == {"rows": 10, "pods": strangers}
+    (kept,) = (tmp_path / "imports").iterdir()
+    assert pq.read_table(kept).num_rows == 12, "nothing is lost"
+
+    file.write_text("\n".join(["pod,start,import_wh,export_wh", *rows[:1]]), encoding="utf-8")
+    _, out, _ = run(capsys, config, "history", "import", file)
+    assert out.count("\n") == 1, "there is nothing to tell"
+    file.write_text("pod,start\n", encoding="utf-8")
+    status, _, err = run(capsys, config, "history", "import", file, "--dry-run")
+    assert (status, "has no column import_wh" in err) == (2, True)
 
 
 def test_without_history_the_error_says_what_to_do(tmp_path: Path, capsys: Told) -> None:

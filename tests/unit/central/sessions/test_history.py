@@ -10,7 +10,7 @@ import pytest
 from central.dso.forecast.history import Floats, Origin, Origins
 from central.dso.grid.model import Connection, Grid
 from central.sessions.history import customers_of, gather_history
-from central.sessions.imports import keep_import
+from central.sessions.imports import keep_import, read_import
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.grids import feeder
 from tests.scd import FIRST_HOUR, World, lived_in
@@ -30,7 +30,7 @@ def test_evidence_stands_where_both_are_and_each_quarter_says_its_origin(tmp_pat
             + "".join(f"{pod},{told(ms)},250,0\n" for pod in grid.pods for ms in starts),
             encoding="utf-8",
         )
-        keep_import(brought, tmp_path / "imports")
+        keep_import(read_import(brought), tmp_path / "imports")
         history = gather_history(
             grid, world.central.evidence, world.services.inquiry, tmp_path / "imports", SPAN
         )
@@ -52,7 +52,7 @@ def test_what_was_imported_in_another_unit_is_missing_and_its_pod_is_named(
         f"{grid.pods[1]},{told(FIRST_MS)},250000,0\n",
         encoding="utf-8",
     )
-    keep_import(brought, tmp_path / "imports")
+    keep_import(read_import(brought), tmp_path / "imports")
     with lived_in(tmp_path, node_count=1, minutes=1) as world:
         history = gather_history(
             grid, world.central.evidence, world.services.inquiry, tmp_path / "imports", SPAN

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from central.sessions.imports import imported_rows, keep_import
+from central.sessions.imports import imported_rows, keep_import, read_import
 from ledger.errors import Rejected, Unavailable
 from ledger.facts.interval import Interval
 
@@ -30,7 +30,11 @@ def test_what_was_brought_in_is_found_again(tmp_path: Path) -> None:
         f"{OTHER},2026-06-20T22:15:00Z,0,7",
         f"{POD},2026-06-22T00:00:00+02:00,1,1",
     )
-    assert keep_import(file, tmp_path / "kept") == 3
+    read = read_import(file)
+    assert read.rows == 3
+    assert read.strangers([POD, OTHER]) == {}
+    assert read.strangers([OTHER, "IT002E00000009"]) == {POD: 2}
+    keep_import(read, tmp_path / "kept")
     (rows,) = imported_rows(tmp_path / "kept", [POD, OTHER], DAY)
     assert list(rows.pods) == [POD, OTHER]
     assert rows.start_ms.tolist() == [MIDNIGHT_MS, MIDNIGHT_MS + 900_000]
@@ -43,8 +47,8 @@ def test_what_was_brought_in_is_found_again(tmp_path: Path) -> None:
 
 def test_the_same_content_is_kept_once(tmp_path: Path) -> None:
     file = written(tmp_path, f"{POD},2026-06-21T00:00:00+02:00,1,0")
-    keep_import(file, tmp_path / "kept")
-    keep_import(file, tmp_path / "kept")
+    keep_import(read_import(file), tmp_path / "kept")
+    keep_import(read_import(file), tmp_path / "kept")
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
@@ -56,7 +60,7 @@ def test_parquet_is_taken_too(tmp_path: Path, unit: str) -> None:
     pq.write_table(
         pa.table({"pod": [POD], "start": starts, "import_wh": [5], "export_wh": [0.0]}), file
     )
-    keep_import(file, tmp_path / "kept")
+    keep_import(read_import(file), tmp_path / "kept")
     (rows,) = imported_rows(tmp_path / "kept", [POD], DAY)
     assert (rows.start_ms.tolist(), rows.import_wh.tolist()) == ([MIDNIGHT_MS], [5.0])
 
@@ -81,7 +85,7 @@ def test_parquet_is_taken_too(tmp_path: Path, unit: str) -> None:
 def test_a_wrong_row_is_named_and_nothing_is_kept(tmp_path: Path, row: str, told: str) -> None:
     file = written(tmp_path, f"{POD},2026-06-21T00:00:00+02:00,1,0", row)
     with pytest.raises(Rejected) as error:
-        keep_import(file, tmp_path / "kept")
+        keep_import(read_import(file), tmp_path / "kept")
     assert told in str(error.value)
     assert str(file) in str(error.value)
     assert not (tmp_path / "kept").exists()
@@ -97,7 +101,7 @@ def test_a_wrong_row_is_named_and_nothing_is_kept(tmp_path: Path, row: str, told
 def test_other_columns_are_refused(tmp_path: Path, head: str, told: str) -> None:
     file = written(tmp_path, head=head)
     with pytest.raises(Rejected, match=told):
-        keep_import(file, tmp_path / "kept")
+        keep_import(read_import(file), tmp_path / "kept")
 
 
 def test_times_without_a_zone_are_refused(tmp_path: Path) -> None:
@@ -107,12 +111,12 @@ def test_times_without_a_zone_are_refused(tmp_path: Path) -> None:
         pa.table({"pod": [POD], "start": starts, "import_wh": [5.0], "export_wh": [0.0]}), file
     )
     with pytest.raises(Rejected, match="without a zone"):
-        keep_import(file, tmp_path / "kept")
+        keep_import(read_import(file), tmp_path / "kept")
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
-        keep_import(tmp_path / "nothing.csv", tmp_path / "kept")
+        read_import(tmp_path / "nothing.csv")
 
 
 def test_what_was_put_there_by_hand_is_not_read(tmp_path: Path) -> None:
