@@ -26,7 +26,7 @@ import httpx
 import numpy as np
 
 from central.dso.forecast.weather import Issue, Weather
-from ledger.errors import Refused, Rejected, Unavailable
+from ledger.errors import Refused, Rejected, Unavailable, unreadable
 from ledger.facts.interval import QUARTER_MS
 
 LONGEST_BYTES = 64 * 1024 * 1024
@@ -52,20 +52,17 @@ def load_weather(source: str, *, transport: httpx.BaseTransport | None = None) -
         transport: how requests travel; httpx's own by default.
 
     Raises:
-        WeatherAway: nobody answers, or the file cannot be read.
+        WeatherAway: nobody answers.
         WeatherRefused: the service said no.
-        Rejected: what came is no weather.
+        Rejected: what came is no weather, or the file is not there to be read.
+        Unavailable: the disk does not give it.
     """
     if source.startswith(("http://", "https://")):
         return read_weather(_fetched(source, transport), source)
     try:
         return read_weather(Path(source).read_bytes(), source)
     except OSError as error:
-        raise WeatherAway(
-            f"the weather cannot be read ({error.strerror or error})",
-            where=source,
-            remedy="check the path",
-        ) from error
+        raise unreadable(source, error) from error
 
 
 def read_weather(content: bytes, source: str) -> Weather:

@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ledger.errors import Rejected
+from ledger.errors import Rejected, unreadable
 
 T = TypeVar("T")
 
@@ -240,11 +240,10 @@ def _one_of_truths(value: str) -> bool:
 def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "is not UTF-8"
-        raise Misconfigured(
-            [f"{file}: the configuration cannot be read ({why}); name it with -c FILE"]
-        ) from error
+    except OSError as error:
+        raise Misconfigured([str(unreadable(file, error))]) from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured([f"{file}: cannot be read (is not UTF-8)"]) from error
 
 
 def _parse(file: Path | None, text: str) -> dict[str, Any]:

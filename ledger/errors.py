@@ -7,6 +7,8 @@ CertiflexError
 └── InvariantBroken   we are wrong: stop, and recover at the next start
 """
 
+_NAMED_WRONG = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+
 
 class CertiflexError(Exception):
     """An error told in three parts: what is wrong, where, and what to do next.
@@ -57,3 +59,16 @@ class Unavailable(CertiflexError):
 
 class InvariantBroken(CertiflexError):
     """Something that cannot happen did: go no further, recover at the next start."""
+
+
+def unreadable(file: object, error: OSError) -> CertiflexError:
+    """Return what is told of a file that somebody named and that cannot be read.
+
+    Whoever named it must look, if it is not there, is no file or may not be read; else the disk
+    is away, and the same call may succeed later.
+    """
+    what = f"cannot be read ({error.strerror or type(error).__name__})"
+    where, remedy = str(file), "check the path, and that it may be read"
+    if isinstance(error, _NAMED_WRONG):
+        return Rejected(what, where=where, remedy=remedy, reason="unreadable_file")
+    return Unavailable(what, where=where, remedy=remedy)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from central.documents.encoding import from_json, parsed
 from central.documents.header import Document
-from ledger.errors import Rejected, Unavailable
+from ledger.errors import Rejected, unreadable
 
 Kind = TypeVar("Kind", bound=Document)
 
@@ -17,7 +17,7 @@ def one(file: Path, kind: type[Kind]) -> Kind:
 
     Raises:
         Rejected: there is none, or more than one; or as `many`.
-        Unavailable: it cannot be read.
+        Unavailable: as `many`.
     """
     documents = many(file, kind)
     if len(documents) != 1:
@@ -33,14 +33,15 @@ def many(file: Path, kind: type[Kind]) -> list[Kind]:
     """Return the documents of one kind in a JSON file: one of them, or a list.
 
     Raises:
-        Rejected: what is there is no such document; its place in the file is told.
-        Unavailable: it cannot be read.
+        Rejected: what is there is no such document, and its place in the file is told; or it is
+            not there to be read.
+        Unavailable: the disk does not give it.
     """
     try:
         with _placed(str(file)):
             given = parsed(file.read_bytes())
     except OSError as error:
-        raise Unavailable(error.strerror or "cannot be read", where=str(file)) from error
+        raise unreadable(file, error) from error
     made: list[Kind] = []
     for number, value in enumerate(given if isinstance(given, list) else [given]):
         with _placed(f"{file}, document {number + 1}"):

@@ -1,6 +1,7 @@
 """A session taken out with its proofs, and recomputed by whoever has it."""
 
 import argparse
+from pathlib import Path
 
 from central.config import configured
 from central.markets.telling import seen_of
@@ -11,7 +12,7 @@ from central.sessions.exporting import Exporter, read_export
 from central.sessions.opening import grid_of, rules_of
 from central.sessions.verifying import verified
 from ledger.command import Exit, show
-from ledger.errors import Rejected
+from ledger.errors import Rejected, Unavailable
 from ledger.proving import Trust
 
 
@@ -34,7 +35,7 @@ def export(arguments: argparse.Namespace) -> int:
             return Exit.OK
         count = exporter.export(arguments.session, outcome.validity, arguments.to)
         if arguments.trust_to:
-            arguments.trust_to.write_text(_own_trust(central), encoding="utf-8")
+            _write(arguments.trust_to, _own_trust(central))
     if arguments.json:
         show({"documents": count, "folder": str(arguments.to)}, "market-export-done")
     else:
@@ -69,6 +70,13 @@ def verify(arguments: argparse.Namespace) -> int:
     if found.difference:
         return Exit.FALSE
     return Exit.UNKNOWN if wanting else Exit.OK
+
+
+def _write(file: Path, content: str) -> None:
+    try:
+        file.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise Unavailable(f"cannot be written ({error.strerror})", where=str(file)) from error
 
 
 def _own_trust(central: Central) -> str:

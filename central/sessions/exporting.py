@@ -29,7 +29,7 @@ from central.sessions.leftovers import days_of
 from ledger.codec import decode_document_entry
 from ledger.codec.nesting import need_shallow
 from ledger.documents import Logging, decode_document_bundle, verify_document
-from ledger.errors import Rejected, Unavailable
+from ledger.errors import Rejected, Unavailable, unreadable
 from ledger.facts.interval import Interval
 from ledger.proving import Status, Trust, Verdict
 from ledger.signing import payload_of
@@ -172,7 +172,8 @@ def read_export(folder: Path, trust: Trust) -> Export:
 
     Raises:
         BrokenExport: a file is missing or too many, or one does not prove its document.
-        Unavailable: the folder cannot be read.
+        Rejected: the folder, or its manifest, is not there to be read.
+        Unavailable: the disk does not give it.
     """
     try:
         told = _told(folder / _MANIFEST)
@@ -183,9 +184,7 @@ def read_export(folder: Path, trust: Trust) -> Export:
             documents.append(document)
             verdicts.append(verdict)
     except OSError as error:
-        raise Unavailable(
-            f"cannot be read ({error.strerror})", where=str(error.filename or folder)
-        ) from error
+        raise unreadable(error.filename or folder, error) from error
     _need_ordered(documents, folder)
     return Export(
         session=told["session"],
@@ -250,7 +249,10 @@ def _write(
 
 def _told(path: Path) -> dict[str, Any]:
     if not path.exists():
-        raise BrokenExport("there is no manifest: this is no whole export", where=str(path))
+        raise BrokenExport(
+            "there is no manifest: this is no whole export", where=str(path),
+            remedy="check the path, or export the session again",
+        )  # fmt: skip
     try:
         text = path.read_text(encoding="utf-8")
         need_shallow(text)

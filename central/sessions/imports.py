@@ -24,7 +24,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from central.dso.forecast.rows import QuarterRows
-from ledger.errors import Rejected, Unavailable
+from ledger.errors import Rejected, Unavailable, unreadable
 from ledger.facts.interval import Interval
 from ledger.facts.pod import Pod
 
@@ -61,13 +61,13 @@ def read_import(source: Path) -> Imported:
     """Return what a CSV or Parquet file holds, checked whole.
 
     Raises:
-        Rejected: it is no history; the first wrong row is named.
-        Unavailable: it cannot be read.
+        Rejected: it is no history, and the first wrong row is named; or it is not there to be read.
+        Unavailable: the disk does not give it.
     """
     try:
         content = source.read_bytes()
     except OSError as error:
-        raise Unavailable(error.strerror or "cannot be read", where=str(source)) from error
+        raise unreadable(source, error) from error
     table = _stored_form(_table(content, source), source)
     _rows(table, str(source))
     digest = hashlib.sha256(content).hexdigest()[:12]

@@ -16,7 +16,7 @@ from central.aggregator.devices.declared import Battery, Device, Generation, Loa
 from central.aggregator.portfolio import Customer, Portfolio
 from central.documents.encoding import parsed
 from central.documents.offer import Rebound
-from ledger.errors import Rejected, Unavailable
+from ledger.errors import Rejected, unreadable
 from ledger.facts.interval import Interval
 from ledger.facts.pod import Pod
 
@@ -39,13 +39,14 @@ def read_portfolio(file: Path) -> PortfolioFile:
     """Return the portfolio in a file.
 
     Raises:
-        Rejected: it is none; the place of the first fault is told as a JSON path.
-        Unavailable: it cannot be read.
+        Rejected: it is none, and the place of the first fault is told as a JSON path; or it is
+            not there to be read.
+        Unavailable: the disk does not give it.
     """
     try:
         given = parsed(file.read_bytes())
     except OSError as error:
-        raise Unavailable(error.strerror or "cannot be read", where=str(file)) from error
+        raise unreadable(file, error) from error
     return _Reading(str(file)).portfolio(given)
 
 

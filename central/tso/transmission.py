@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from central.calendar import ROME
-from ledger.errors import Rejected
+from ledger.errors import Rejected, unreadable
 
 Floats = NDArray[np.float64]
 
@@ -69,12 +69,16 @@ class Transmission:
         """Return the case of a file, or the example.
 
         Raises:
-            Rejected: `bad_case`: it is no case, with the place of what is wrong.
+            Rejected: `bad_case`: it is no case, with the place of what is wrong; or it is not there
+                to be read.
+            Unavailable: the disk does not give it.
         """
-        text = (path or resources.files("central.tso") / "example.toml").read_text("utf-8")
         try:
+            text = (path or resources.files("central.tso") / "example.toml").read_text("utf-8")
             told = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except OSError as error:
+            raise unreadable(path, error) from error
+        except ValueError as error:  # no UTF-8, or no TOML
             raise _bad(str(path), f"no TOML: {error}") from error
         try:
             return cls._of(told)

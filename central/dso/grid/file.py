@@ -40,7 +40,7 @@ from central.dso.grid.model import (
     TapMeans,
 )
 from ledger.configuration import filled
-from ledger.errors import Rejected
+from ledger.errors import Rejected, unreadable
 
 _MSGPACK = ".msgpack"
 _KINDS = ("node", *BRANCH_KINDS, "shunt", "source")
@@ -240,7 +240,7 @@ def read_network(path: Path) -> Network:
         else:
             dataset = json_deserialize(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise _bad_network(path, error.strerror or "cannot be read") from error
+        raise unreadable(path, error) from error
     except (PowerGridError, ValueError) as error:
         raise _bad_network(path, str(error).strip().splitlines()[0]) from error
     network: dict[str, Any] = {str(kind.value): values for kind, values in dataset.items()}
@@ -266,7 +266,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         given = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise _bad_file(path, error.strerror or "cannot be read") from error
+        raise unreadable(path, error) from error
     except ValueError as error:
         raise _bad_file(path, f"not JSON: {error}") from error
     if not isinstance(given, dict):

@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 from central.__main__ import main
+from central.calendar import day_interval
+from central.documents.encoding import to_json
+from ledger.signing import SigningKey
+from tests.activations import called
+from tests.desks import DAY
 from tests.scd import World, lived_in
 
 Told = pytest.CaptureFixture[str]
@@ -136,3 +141,73 @@ def test_settings_are_shown_with_their_origin(file: Path, capsys: Told) -> None:
     assert json.loads(out)["api.port"]["value"] == "8080"
     _, out, _ = told(capsys, "config", "schema")
     assert json.loads(out)["required"] == ["origin", "log_key"]
+
+
+# Each verb with the file that it needs written {}, and what the configuration says of files.
+READERS: dict[str, tuple[str, str]] = {
+    "dso assess": ("dso assess --hours --field {}", ""),
+    "dso plan": ("dso plan --hours --field {}", ""),
+    "dso request": ("dso request --hours --field {}", ""),
+    "dso all": ("dso all --hours --field {}", ""),
+    "dso send": ("dso send {}", ""),
+    "dso validate": (f"dso validate {{}} --offers none.json --day {DAY}", ""),
+    "dso validate, offers": (f"dso validate outcome.json --offers {{}} --day {DAY}", ""),
+    "dso dispatch": (
+        "dso dispatch {} --outcome none.json --offers none.json --baselines none.json", ""
+    ),
+    "dso dispatch, baselines": (
+        "dso dispatch none.json --outcome none.json --offers none.json --baselines {}", ""
+    ),
+    "history import": ("history import {}", ""),
+    "grid of dso forecast": (f"dso forecast --day {DAY}", '[dso]\ngrid = "{}"\n'),
+    "weather of dso forecast": (f"dso forecast --day {DAY}", '[dso]\nweather = "{}"\n'),
+    "grid of market run": (f"market run --now --day {DAY}", '[dso]\ngrid = "{}"\n'),
+    "weather of market serve": ("market serve", '[dso]\nweather = "{}"\n'),
+    "portfolio of market run": (
+        f"market run --now --day {DAY}", '[market]\nportfolios = ["{}"]\n'
+    ),
+    "transmission of market run": (
+        f"market run --now --day {DAY}",
+        '[market]\ntransmission = "{}"\n[[parties]]\nid = "tso"\nkey = "KEY"\nkey_file = "tso.key"',
+    ),
+    "trust of market verify": ("market verify --trust {} folder", ""),
+    "party file": ("party file {}", ""),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def desk_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an empty database and the files that are not in question."""
+    folder = tmp_path_factory.mktemp("readers")
+    key = SigningKey.generate("EdDSA").public.encode().hex()
+    (folder / "central.toml").write_text(
+        f'origin = "x"\nlog_key = "{key}"\n[store]\nevidence = "evidence.db"\nseries = "series"\n'
+    )
+    assert main(["scd", "init", "-c", str(folder / "central.toml")]) == 0
+    (folder / "none.json").write_text("[]")
+    outcome = called(day_interval(DAY), {"IT002E00000001": {48: 200}}).outcomes[0]
+    (folder / "outcome.json").write_text(json.dumps(to_json(outcome)))
+    (folder / "folder").mkdir()
+    SigningKey.generate().save(folder / "tso.key")
+    return folder
+
+
+@pytest.mark.parametrize("bad", ["missing", "folder"])
+@pytest.mark.parametrize("verb", READERS)
+def test_a_file_that_cannot_be_read_is_told_alike_by_every_verb(
+    verb: str, bad: str, desk_folder: Path, capsys: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk_folder)
+    typed, configured = READERS[verb]
+    named = str(desk_folder / bad)
+    config = desk_folder / "in-question.toml"
+    key = SigningKey.load(desk_folder / "tso.key").public.encode().hex()
+    plain = (desk_folder / "central.toml").read_text()
+    config.write_text(plain + configured.replace("{}", named).replace("KEY", key))
+    capsys.readouterr()
+    status, out, err = told(capsys, *typed.format(named).split(), "-c", str(config))
+    assert (status, out) == (2, "")
+    error = err.splitlines()[-1]
+    assert error.startswith(f"error: {named}")
+    assert "cannot be read (" in error
+    assert error.endswith("; check the path, and that it may be read")

@@ -18,7 +18,7 @@ from central.service import opened
 from central.sessions.day_ahead import gates_of
 from central.sessions.opening import rules_of, seats_of, transmission_of
 from ledger.configuration import load
-from ledger.errors import Unavailable
+from ledger.errors import Rejected
 from ledger.signing import SigningKey
 from tests.desks import DAY
 from tests.scd import HandClock
@@ -144,7 +144,7 @@ def test_rules_and_those_who_are_played_come_from_the_configuration(tmp_path: Pa
         pricing=Pricing.PAY_AS_CLEARED, reserve=ReserveRule.NONE, most_rounds=2
     )
     assert seats_of(MarketConfig()) == []
-    with pytest.raises(Unavailable):
+    with pytest.raises(Rejected, match="cannot be read"):
         seats_of(MarketConfig(portfolios=(tmp_path / "nobody.json",)))
     assert transmission_of(MarketConfig(), played=False) is None
     example = transmission_of(MarketConfig(), played=True)

@@ -80,7 +80,7 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 
 
 def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
-    with pytest.raises(WeatherAway, match=r"none\.csv.*check the path"):
+    with pytest.raises(Rejected, match=r"none\.csv.*check the path"):
         load_weather(str(tmp_path / "none.csv"))
 
 

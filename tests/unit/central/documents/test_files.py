@@ -9,7 +9,7 @@ from central.documents.encoding import to_json
 from central.documents.files import many, one
 from central.documents.header import Document
 from central.documents.offer import FlexOffer
-from ledger.errors import Rejected, Unavailable
+from ledger.errors import Rejected
 from tests.documents import OFFER, REQUEST
 
 
@@ -34,8 +34,9 @@ def test_another_kind_and_another_number_are_told(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Rejected, match=r"nothing\.json: cannot be read \(No such file") as told:
         many(tmp_path / "nothing.json", FlexOffer)
+    assert told.value.reason == "unreadable_file"
     file = written(tmp_path, [to_json(OFFER), {"ii": "I-99"}])
     with pytest.raises(Rejected, match=r"documents\.json, document 2, \$\.schema: expected the"):
         many(file, FlexOffer)

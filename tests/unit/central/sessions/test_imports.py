@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from central.sessions.imports import imported_rows, keep_import, read_import
-from ledger.errors import Rejected, Unavailable
+from ledger.errors import Rejected
 from ledger.facts.interval import Interval
 
 POD, OTHER = "IT002E00000001", "IT002E00000002"
@@ -115,7 +115,7 @@ def test_times_without_a_zone_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="No such file"):
+    with pytest.raises(Rejected, match="No such file"):
         read_import(tmp_path / "nothing.csv")
 
 

@@ -10,7 +10,7 @@ import pytest
 from central.aggregator.devices.declared import Battery, Generation, Load, Vehicle
 from central.documents.offer import Rebound
 from central.sessions.portfolio_file import PortfolioFile, read_portfolio
-from ledger.errors import Rejected, Unavailable
+from ledger.errors import Rejected
 from ledger.facts.interval import Interval
 
 GIVEN: dict[str, Any] = {
@@ -102,5 +102,5 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_no_json_and_no_file_are_told(tmp_path: Path) -> None:
     with pytest.raises(Rejected):
         read(tmp_path, "{")
-    with pytest.raises(Unavailable):
+    with pytest.raises(Rejected, match="cannot be read"):
         read_portfolio(tmp_path / "nobody.json")
