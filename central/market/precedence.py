@@ -100,26 +100,29 @@ class _Turn:
         """
         cells, able = self.cells, self.is_tied & ~self.is_parent
         able[list(gone)] = False
-        inside = np.flatnonzero(able[cells.offer])
-        if not len(inside):
+        which = np.flatnonzero(able)
+        if not len(which):
             return
-        inside = inside[np.argsort(cells.offer[inside], kind="stable")]
-        which, first = np.unique(cells.offer[inside], return_index=True)
-        own = np.split(inside, first[1:])
-        seller = np.maximum.reduceat(self.seller[inside], first)
 
         def told(at: int) -> Hashable:
-            return *_terms(self.offers[which[at]]), seller[at], *map(self._told, own[at].tolist())
+            own = self.own[which[at]].tolist()
+            seller = max((int(self.seller[cell]) for cell in own), default=_NO_POD)
+            return *_terms(self.offers[which[at]]), seller, *map(self._told, own)
 
-        sums = (
-            np.add.reduceat(each[inside], first)
-            for each in (self.worth, cells.start_ms, self.taken_w)
+        *keys, energy = (
+            np.bincount(cells.offer, weights=each, minlength=len(able)).astype(np.float64)[which]
+            for each in (self.worth, self.worth * cells.start_ms, cells.node, self.taken_w)
         )
-        worth, start_ms, energy = sums
-        for equal in _out_of_turn([worth, start_ms, seller], energy, told):
-            found_w = [self.taken_w[own[at]] for at in equal]
+        for equal in _out_of_turn(keys, energy, told):
+            found_w = [self.taken_w[self.own[which[at]]] for at in equal]
             for at, place in zip(equal, np.argsort(-energy[equal], kind="stable"), strict=True):
-                self.taken_w[own[at]] = found_w[place]
+                self.taken_w[self.own[which[at]]] = found_w[place]
+
+    @cached_property
+    def own(self) -> list[Integers]:
+        """Return the cells of each offer, by quarter-hour."""
+        ends = np.cumsum(np.bincount(self.cells.offer, minlength=len(self.offers)))
+        return np.split(np.argsort(self.cells.offer, kind="stable"), ends[:-1])
 
     @cached_property
     def seller(self) -> Integers:

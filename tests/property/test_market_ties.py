@@ -20,6 +20,8 @@ STAGES = [
     (Buyer.DSO, AwardKind.FIRM), (Buyer.DSO, AwardKind.RESERVE), (Buyer.TSO, AwardKind.FIRM),
 ]  # fmt: skip
 
+SHARES = st.dictionaries(st.sampled_from([1, 2, 3, OF_ITS_OWN]), st.sampled_from([0.5, 0.9]))
+
 
 @st.composite
 def with_a_copy(
@@ -43,14 +45,15 @@ def with_a_copy(
 
 
 @settings(max_examples=150, deadline=None)
-@given(with_a_copy(), st.sampled_from(ReserveRule))
+@given(with_a_copy(), st.sampled_from(ReserveRule), SHARES)
 def test_the_first_of_two_equal_offers_is_never_taken_less(
     made: tuple[FlexOffer, FlexOffer, list[FlexOffer], list[FlexRequest], dict[int, str]],
     reserve: ReserveRule,
+    shares: dict[int, float],
 ) -> None:
     """In each quarter-hour, or in energy where something ties them; while both are on sale."""
     one, copy, offers, requests, nodes = made
-    told = outcome_of(book(offers, requests, nodes), Rules(reserve=reserve))
+    told = outcome_of(book(offers, requests, nodes, delivered=shares), Rules(reserve=reserve))
     starts = [each.start_ms for each in one.quarters]
     is_tied = one.acceptance is Acceptance.BLOCK or ties_of(one) != UNTIED
     gone: set[tuple[str, int]] = set()
