@@ -43,7 +43,10 @@ def at_desk(arguments: argparse.Namespace) -> Iterator[tuple[Desk, Central]]:
     """Yield the desk of a configuration, and the database that it is fed from."""
     config = configured(arguments.config)
     with opened(config) as central:
-        yield opened_desk(config.dso, central.evidence, central.inquiry(), central.clock), central
+        desk = opened_desk(
+            config.dso, central.evidence, central.inquiry(), central.documents, central.clock
+        )
+        yield desk, central
 
 
 def day_asked(arguments: argparse.Namespace, central: Central) -> date:

@@ -42,7 +42,9 @@ def opened_floor(
             if log is not None:
                 log.seal(reason, session)
 
-        desk = opened_desk(config.dso, central.evidence, central.inquiry(), central.clock)
+        desk = opened_desk(
+            config.dso, central.evidence, central.inquiry(), central.documents, central.clock
+        )
         yield (
             Floor(
                 desk=desk,

@@ -6,7 +6,7 @@ Everything that the platform's sessions share. What is worked out here is handed
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -28,7 +28,7 @@ from central.dso.forecast.day_ahead import day_ahead
 from central.dso.forecast.history import History
 from central.dso.forecast.intraday import intraday
 from central.dso.forecast.method import Method
-from central.dso.forecast.result import Forecast
+from central.dso.forecast.result import Forecast, Note, Reason
 from central.dso.forecast.weather import Weather
 from central.dso.grid.checking import check
 from central.dso.grid.model import Floats, Grid, Phasors
@@ -51,6 +51,7 @@ from central.dso.telling.requests import flex_requests
 from central.dso.telling.verdicts import technical_validation
 from central.dso.unbalanced import PhaseFlowSolver
 from central.dso.validation import Validation, validate
+from central.market.delivery import Call
 from central.sessions.history import customers_of
 from ledger.facts.clock import Clock
 from ledger.facts.interval import QUARTER_MS, Interval
@@ -120,6 +121,7 @@ class Desk:
         parties: names in the documents' headers.
         method: how much past the forecast uses.
         names: makes the documents' identifiers.
+        calls: returns what was called in an interval, as known at an instant [ms since 1970, UTC].
 
     Raises:
         BadGrid: the grid has faults.
@@ -134,6 +136,7 @@ class Desk:
     parties: Parties = field(default_factory=Parties)
     method: Method = field(default_factory=Method)
     names: Callable[[], str] = lambda: str(uuid.uuid4())
+    calls: Callable[[Interval, int], Sequence[Call]] = lambda _span, _by_ms: ()
     power_flow: PowerFlow = field(init=False)
 
     def __post_init__(self) -> None:
@@ -147,15 +150,16 @@ class Desk:
         Raises:
             Rejected: no POD has a past.
         """
-        history = self.past(self.before(day_start_ms(day), gate_ms(day)))
-        return day_ahead(
-            history,
+        usual, notes = self._usual_past(day_start_ms(day), gate_ms(day))
+        found = day_ahead(
+            usual,
             customers_of(self.grid),
             day,
             weather=self.weather,
             feeders=feeders_of(self.grid),
             method=self.method,
         )
+        return replace(found, notes=(*found.notes, *notes))
 
     def forecast_hours(self, now_ms: int) -> Forecast:
         """Return the forecast of the sixteen quarters from the next one on.
@@ -163,15 +167,31 @@ class Desk:
         Raises:
             Rejected: no POD has a past.
         """
-        history = self.past(self.before(now_ms, now_ms))
-        return intraday(
-            history,
+        usual, notes = self._usual_past(now_ms, now_ms)
+        found = intraday(
+            usual,
             customers_of(self.grid),
             now_ms,
             weather=self.weather,
             feeders=feeders_of(self.grid),
             method=self.method,
         )
+        return replace(found, notes=(*found.notes, *notes))
+
+    def _usual_past(self, start_ms: int, known_ms: int) -> tuple[History, list[Note]]:
+        """Return the past as if flexibility had never been called for: what was is added back.
+
+        Else what was moved would be taken for what customers do by themselves, and what is moved
+        now would be counted twice: as usual for the next hours, and as bought.
+
+        Source: PJM: Manual 19, Load Forecasting and Analysis, on addbacks of load management.
+        """
+        span = self.before(start_ms, known_ms)
+        moved_w = [(each.pod, each.start_ms, each.up_w) for each in self.calls(span, known_ms)]
+        if not moved_w:
+            return self.past(span), []
+        said = f"what was called for in {len(moved_w)} quarters is added back"
+        return self.past(span).with_added(moved_w), [Note(Reason.CALLED, said)]
 
     def expected(self, forecast: Forecast, horizon: Horizon) -> Expected:
         """Return what the grid must carry."""
@@ -203,7 +223,8 @@ class Desk:
         """Return the grid as it is, from what is seen, metered, and forecast for this instant.
 
         The forecast is that of the quarter under way and the next, each met in its middle. The
-        next quarter's alone would make liars of honest sensors whenever many customers rise.
+        next quarter's alone would make liars of honest sensors whenever many customers rise. What
+        is called for in the quarter under way is taken to be delivered.
 
         Raises:
             NotObservable: something that is needed is not known.
@@ -215,6 +236,7 @@ class Desk:
         after_middle = (now_ms - begun_ms) / QUARTER_MS - 0.5
         this_w, next_w = forecast.mean_w[order, 0], forecast.mean_w[order, 1]
         mean_w = this_w + after_middle * (next_w - this_w)
+        mean_w -= self._called_w(begun_ms, now_ms)
         spread_w = forecast.quantile_w[-1, order, 0] - forecast.quantile_w[0, order, 0]
         known = injections(
             self.grid,
@@ -223,6 +245,15 @@ class Desk:
             metered,
         )
         return Estimator(self.grid, setting).estimate([*seen.measured, *known])
+
+    def _called_w(self, start_ms: int, known_ms: int) -> Floats:
+        """Return by how much each POD is called to draw less in a quarter [W], in grid order."""
+        row = {pod: number for number, pod in enumerate(self.grid.pods)}
+        called_w = np.zeros(len(row))
+        for each in self.calls(Interval(start_ms, start_ms + QUARTER_MS), known_ms):
+            if each.pod in row:
+                called_w[row[each.pod]] += each.up_w
+        return called_w
 
     def assess_phases(self, expected: Expected, setting: Setting) -> PhaseAssessment:
         """Return where limits break, phase by phase.

@@ -13,8 +13,9 @@ from central.dso.limits import Margin
 from central.market.rules import Pricing, ReserveRule, Rules
 from central.scd.documents_log import MarketLog
 from central.scd.inquiry import Inquiry
-from central.scd.ports import AnchorStore, Evidence
+from central.scd.ports import AnchorStore, DocumentStore, Evidence
 from central.sessions.anchoring import SealAnchorer
+from central.sessions.delivered import calls
 from central.sessions.desk import Desk, Terms
 from central.sessions.floor import Seat
 from central.sessions.history import gather_history
@@ -46,7 +47,9 @@ def scada_of(config: DsoConfig) -> Scada | None:
     return HttpScada(config.scada_url, timeout_s=config.scada_timeout_s)
 
 
-def opened_desk(config: DsoConfig, evidence: Evidence, inquiry: Inquiry, clock: Clock) -> Desk:
+def opened_desk(
+    config: DsoConfig, evidence: Evidence, inquiry: Inquiry, documents: DocumentStore, clock: Clock
+) -> Desk:
     """Return the desk of the DSO.
 
     Raises:
@@ -61,6 +64,7 @@ def opened_desk(config: DsoConfig, evidence: Evidence, inquiry: Inquiry, clock: 
         clock,
         margin=Margin(config.margin_voltage_pu, config.margin_current_pct),
         terms=Terms(config.flexible_pct, config.maximum_price_eur_per_mwh, config.reliability_pct),
+        calls=partial(calls, documents),
     )
 
 

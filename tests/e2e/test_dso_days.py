@@ -97,7 +97,8 @@ def room(folder: Path, day: date) -> Iterator[Room]:
     clock = HandClock(gate_ms(day))
     with opened_central(config, create=True, clock=clock) as central:
         inquiry = central.inquiry()
-        yield Room(central, opened_desk(config.dso, central.evidence, inquiry, clock), rows)
+        made = opened_desk(config.dso, central.evidence, inquiry, central.documents, clock)
+        yield Room(central, made, rows)
 
 
 @pytest.mark.parametrize("quarters", DAYS)

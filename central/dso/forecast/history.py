@@ -4,7 +4,8 @@ Load convention: positive power is taken from the grid, negative is given to it.
 says where it comes from; a certified one and an imported one are never added up.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Self
 
@@ -104,6 +105,20 @@ class History:
     def position(self, unix_ms: int) -> int:
         """Return the number of the quarter that starts at an instant; it may lie outside."""
         return (unix_ms - self.start_ms) // QUARTER_MS
+
+    def with_added(self, added_w: Iterable[tuple[str, int, float]]) -> Self:
+        """Return it with power added to known quarters, where it is in the history.
+
+        Args:
+            added_w: POD, start of the quarter, and power [W].
+        """
+        rows, power_w = {pod: row for row, pod in enumerate(self.pods)}, self.power_w.copy()
+        for pod, start_ms, more_w in added_w:
+            row, at = rows.get(pod), self.position(start_ms)
+            inside = row is not None and 0 <= at < power_w.shape[1]
+            if inside and self.origin[row, at] != Origin.MISSING:
+                power_w[row, at] += more_w
+        return replace(self, power_w=power_w)
 
 
 @dataclass(frozen=True, slots=True)

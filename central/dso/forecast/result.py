@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NOTHING_RECENT = "nothing_recent"
     NO_WEATHER = "no_weather"
     IMPORTED = "imported"
+    CALLED = "called"
 
 
 @dataclass(frozen=True, slots=True)

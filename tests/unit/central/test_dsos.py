@@ -122,7 +122,9 @@ def just_solvable(config: Path) -> float:
     settings = load(CentralConfig, config, program="central").value
     with opened(settings) as central:
         inquiry = central.inquiry()
-        made = opened_desk(settings.dso, central.evidence, inquiry, central.clock)
+        made = opened_desk(
+            settings.dso, central.evidence, inquiry, central.documents, central.clock
+        )
         expected = made.expected(made.forecast_day(DAY), Horizon.DAY_AHEAD).expectation
     least, most = 1.0, 4.0
     while most - least > 1e-4:

@@ -20,8 +20,9 @@ from central.dso.grid.model import Grid, Phasors
 from central.dso.powerflow import AS_BUILT, PowerFlow
 from central.dso.telling.incoming import heard
 from central.dsos.screen import seen_figures
+from central.market.delivery import Call
 from central.sessions.dso_real_time import dso_real_time
-from ledger.facts.interval import Interval
+from ledger.facts.interval import QUARTER_MS, Interval
 from tests.desks import DAY, demo, demo_history, desk
 
 NOW_MS = day_start_ms(DAY) + 12 * 3_600_000
@@ -107,6 +108,26 @@ def test_what_nobody_measures_is_forecast_for_the_instant(after_s: int, share: f
     at = np.unique(made.grid.pod_node)
     np.testing.assert_allclose(estimate.drawn_va.real[at], wanted_w[at], rtol=1e-3, atol=300)
     assert np.abs(next_w - this_w).sum() > 1e4
+
+
+def test_what_is_called_for_now_is_taken_to_be_delivered() -> None:
+    made, pod = desk(SHARE), demo().pods[4]
+
+    def calls(span: Interval, by_ms: int) -> list[Call]:
+        """Return calls of one POD in the quarter under way, in one span known and one not yet."""
+        assert by_ms == NOW_MS
+        every = [(NOW_MS - QUARTER_MS, 7_000), (NOW_MS, 5_000), (NOW_MS + QUARTER_MS, 9_000)]
+        told = [Call(pod=pod, start_ms=start_ms, up_w=up_w) for start_ms, up_w in every]
+        return [each for each in told if each.start_ms in span and each.start_ms >= NOW_MS]
+
+    seen = heard(made.grid, [], NOW_MS)
+    usual = made.estimate(NOW_MS, AS_BUILT, seen, {})
+    moved = replace(made, calls=calls).estimate(NOW_MS, AS_BUILT, seen, {})
+    less_w = usual.drawn_va.real - moved.drawn_va.real
+    node = made.grid.connections[4].node
+    assert less_w[node] == pytest.approx(5_000, abs=100)
+    others = np.setdiff1d(made.grid.pod_node, node)
+    assert np.abs(less_w[others]).max() < 100
 
 
 def test_certified_readings_take_part() -> None:

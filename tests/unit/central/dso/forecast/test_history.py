@@ -46,6 +46,19 @@ def test_a_past_is_counted_by_where_it_comes_from() -> None:
     assert set(Origin) == set(range(4))
 
 
+def test_power_is_added_to_what_is_known() -> None:
+    known = history([[0, 1, 2, 3], [3, 3, 3, 3]])
+    first_ms, last_ms = START_MS, START_MS + 3 * QUARTER_MS
+    added = known.with_added([
+        (PODS[0], first_ms, 5.0), (PODS[0], last_ms, 7.0), (PODS[1], last_ms, -1.0),
+        (PODS[1], last_ms, -2.0), (PODS[1], first_ms - QUARTER_MS, 9.0),
+        (PODS[1], last_ms + QUARTER_MS, 9.0), ("nobody", first_ms, 9.0),
+    ])  # fmt: skip
+    assert added.power_w.tolist() == [[0.0, 100.0, 100.0, 107.0], [100.0, 100.0, 100.0, 97.0]]
+    assert added.origin is known.origin
+    assert known.power_w.max() == 100.0
+
+
 def test_what_lies_outside_the_history_is_missing() -> None:
     known = history([[0, 1, 2, 3], [3, 3, 3, 3]])
     before = Interval(START_MS - 3 * QUARTER_MS, START_MS + QUARTER_MS)
