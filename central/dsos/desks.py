@@ -23,7 +23,7 @@ from central.dso.telling.incoming import Heard, heard
 from central.dsos.files import keep
 from central.dsos.screen import progress_of
 from central.service import Central, opened
-from central.sessions.desk import Desk
+from central.sessions.desk import Desk, Expected
 from central.sessions.dso_day_ahead import dso_day_ahead
 from central.sessions.dso_real_time import dso_real_time
 from central.sessions.dso_work import DsoWork
@@ -86,7 +86,8 @@ class Located:
 
     Args:
         desk: of the DSO.
-        work: of which the forecast is made; an assessment is not.
+        work: of which the rest needs no database.
+        expected: what the grid must carry.
         steps: rows that an assessment ends.
         seen, estimate: None for the day after.
         metered: PODs whose certified readings took part.
@@ -94,6 +95,7 @@ class Located:
 
     desk: Desk
     work: DsoWork
+    expected: Expected
     steps: tuple[str, ...]
     seen: Heard | None = None
     estimate: Estimate | None = None
@@ -110,12 +112,12 @@ def located(arguments: argparse.Namespace) -> Located:
     with at_desk(arguments) as (desk, central):
         work, _, seen = work_of(arguments, desk, central)
         if seen is None:
-            return Located(desk, work, ("DA-3a", "DA-4a", "DA-5a"))
+            return Located(desk, work, work.expected, ("DA-3a", "DA-4a", "DA-5a"))
         inquiry, now_ms = central.inquiry(), central.clock.now_ms()
         metered = newest_readings(desk.grid, central.evidence, inquiry, now_ms)
         estimate = desk.estimate(now_ms, work.setting, seen, metered)
         rows = ("RT-1a", "RT-2a", "RT-3a")
-        return Located(desk, work, rows, seen, estimate, tuple(sorted(metered)))
+        return Located(desk, work, work.expected, rows, seen, estimate, tuple(sorted(metered)))
 
 
 def work_of(

@@ -123,8 +123,8 @@ def _assess_phases(arguments: argparse.Namespace) -> int:
     )
 
     at = located(arguments)
-    assessed = at.desk.assess_phases(at.work.expected, at.work.setting)
-    alert = at.desk.alert(at.work.expected, assessed)
+    assessed = at.desk.assess_phases(at.expected, at.work.setting)
+    alert = at.desk.alert(at.expected, assessed)
     uneven = [unbalance_figures(each) for each in assessed.unbalances]
     tell(arguments, "dso-assess-phases", [alert], at.steps, {"unbalances": uneven})
     if not arguments.json:

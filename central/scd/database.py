@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from central.errors import DamagedStore, StoreAway
-from ledger.errors import Rejected
+from ledger.errors import InvariantBroken, Rejected
 
 _APPLICATION_ID = 0x63667831  # "cfx1"
 _BUSY_S = 10
@@ -75,8 +75,9 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; there are none after."""
         self.engine.dispose()
+        sa.event.listen(self.engine, "do_connect", _on_connect_after_close)
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -180,6 +181,10 @@ def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: 
     connection.isolation_level = None
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _on_connect_after_close(*_: object) -> None:
+    raise InvariantBroken("the evidence database is read after it was closed")
 
 
 def _on_begin(connection: sa.Connection) -> None:

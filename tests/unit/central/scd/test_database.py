@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from central.errors import DamagedStore, StoreAway
 from central.scd import schema
 from central.scd.database import Database
-from ledger.errors import Rejected
+from ledger.errors import InvariantBroken, Rejected
 
 
 def made(path: Path) -> Database:
@@ -25,6 +25,14 @@ def test_the_migrated_tables_are_those_of_the_schema(tmp_path: Path) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert alembic.autogenerate.compare_metadata(context, schema.metadata) == []
+    database.close()
+
+
+def test_what_is_closed_stays_closed(tmp_path: Path) -> None:
+    database = made(tmp_path / "e.db")
+    database.close()
+    with pytest.raises(InvariantBroken, match="after it was closed"), database.reading():
+        pass
     database.close()
 
 
