@@ -33,3 +33,8 @@ def _what_others_left_is_nobodys_burden() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let go of what was set aside, so that libraries can tell what they lost from what we kept."""
+    gc.unfreeze()
