@@ -36,6 +36,7 @@ from central.market.portfolios import standing
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState, SessionRow
 from central.sessions.admitting import lists_of, refused_offers, taken_ms
+from central.sessions.counted import CountedOn, reach_of
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor, Seat, history_of, measures_of
@@ -45,6 +46,8 @@ from central.sessions.states import in_round
 from ledger.facts.pod import Pod
 
 _PROGRAMME_DAYS = 28
+BEFORE = "sold before"
+"""The row that notes the outcomes so far whose deliveries may still come back in the day."""
 GATE = "gate"
 """The row that notes when the gate closes [ms since 1970, UTC]."""
 
@@ -75,6 +78,7 @@ def day_ahead(floor: Floor, day: date, *, gate_closure_ms: int | None = None) ->
     lists = take(CustomerList, "DA-1a", made.customer_lists)
     row("DA-2a", partial(made.active_pods, lists))
 
+    take(MarketOutcome, BEFORE, made.sold_before)
     row("DA-3a", made.forecast)
     row("DA-4a", made.expectation)
     row("DA-5a", made.alert)
@@ -181,9 +185,21 @@ class _Day(MarketRows):
             self.session.name,
             Horizon.DAY_AHEAD,
             partial(self.floor.desk.forecast_day, self.day),
+            bought=lambda _: self.counted.changed_va(self.floor.desk.grid),
             active=frozenset(customer.pod.code for each in lists for customer in each.customers),
             progress=self.floor.progress,
         )
+
+    @cached_property
+    def counted(self) -> CountedOn:
+        """Return what the sessions of the day before have sold, with what comes back of it."""
+        return self.counted_on(self.session.take(MarketOutcome, BEFORE, self.sold_before))
+
+    def sold_before(self) -> Ended:
+        """Note what has been sold: the session keeps to it, and counts on what comes back."""
+        sold = self.sold_in(reach_of(self.interval))
+        state = RowState.OK if sold else RowState.NOTHING
+        return Ended(taken=sold, state=state, told=self.counted_on(sold).statement())
 
     def forecast(self) -> Ended:
         """Forecast every point of delivery."""

@@ -27,11 +27,13 @@ from central.sessions.admitting import (
     tan_phi_of,
 )
 from central.sessions.auction import Auction
+from central.sessions.counted import CountedOn, counted_on
 from central.sessions.desk import Parties
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor
-from central.sessions.shelf import LATEST_MS
+from central.sessions.leftovers import earlier_outcomes
+from central.sessions.shelf import LATEST_MS, sent_to
 from central.tso.simulator import Asking, need, requests
 from central.tso.simulator import Need as TsoNeed
 from central.tso.transmission import Transmission
@@ -50,6 +52,7 @@ class MarketRows:
     floor: Floor
     gates: Gates
     session: DurableSession = field(init=False)
+    _read: dict[bytes, MarketOutcome] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Begin the session, or go on with it."""
@@ -111,6 +114,16 @@ class MarketRows:
         asked = self.work.requests()
         state = RowState.OK if asked else RowState.NOTHING
         return Ended(asked, state=state, told="" if asked else "every limit holds")
+
+    def sold_in(self, span: Interval) -> list[MarketOutcome]:
+        """Return the final outcomes of other sessions that count in a span, as the DSO has them."""
+        dso = self.parties.dso
+        sent = sent_to(self.floor.documents, MarketOutcome, span, dso, self._read)
+        return earlier_outcomes(sent, self.name, span, dso)
+
+    def counted_on(self, outcomes: Sequence[MarketOutcome]) -> CountedOn:
+        """Return what is counted on in the session's hours of what outcomes have sold."""
+        return counted_on(self.floor.desk.grid, self.floor.documents, outcomes, self.interval)
 
     # ── the past ────────────────────────────────────────────────────────────────────────────
 

@@ -21,7 +21,7 @@ than the requests did; nothing published is taken back for it.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 
 from central.calendar import day_of
@@ -40,17 +40,17 @@ from central.market import gates
 from central.market.gates import Gates
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState
-from central.sessions.counted import CountedOn, counted_on, reach_of
+from central.sessions.counted import CountedOn, reach_of
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 from central.sessions.floor import Floor
-from central.sessions.leftovers import Left, days_of, earlier_outcomes, left_for
+from central.sessions.leftovers import Left, days_of, left_for
 from central.sessions.market_rows import MarketRows
 from central.sessions.scada import Standing, setting_of
-from central.sessions.shelf import LATEST_MS, every, sent_to
+from central.sessions.shelf import LATEST_MS, every
 from central.sessions.states import in_round
 from ledger.errors import InvariantBroken
-from ledger.facts.interval import QUARTER_MS, Interval
+from ledger.facts.interval import QUARTER_MS
 
 LOOKED = "looked"
 """The row that notes when a session looked, how the network was run, and what had been sold."""
@@ -153,7 +153,6 @@ class _Hours(MarketRows):
     now_ms: int
     measured: Sequence[FieldMeasurements]
     metered: Mapping[str, Metered]
-    _read: dict[bytes, MarketOutcome] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Begin the session, or go on with it, as long as its hours have not begun."""
@@ -199,13 +198,7 @@ class _Hours(MarketRows):
     @cached_property
     def counted(self) -> CountedOn:
         """Return what sessions before have sold, with what comes back of it."""
-        sold = self.session.take(MarketOutcome, LOOKED, self.look_around)
-        return counted_on(self.floor.desk.grid, self.floor.documents, sold, self.interval)
-
-    def _outcomes(self, span: Interval) -> list[MarketOutcome]:
-        dso = self.parties.dso
-        sent = sent_to(self.floor.documents, MarketOutcome, span, dso, self._read)
-        return earlier_outcomes(sent, self.name, span, dso)
+        return self.counted_on(self.session.take(MarketOutcome, LOOKED, self.look_around))
 
     def look_around(self) -> Ended:
         """Note the instant, where devices stand, and what has been sold: the session keeps to it.
@@ -215,7 +208,7 @@ class _Hours(MarketRows):
         """
         scada = self.floor.scada
         look = Look(self.now_ms, None if scada is None else scada.standing())
-        return Ended(taken=self._outcomes(reach_of(self.interval)), told=look.told())
+        return Ended(taken=self.sold_in(reach_of(self.interval)), told=look.told())
 
     def acquire_data(self) -> Ended:
         """Forecast the next hours, and take what the field shows."""
@@ -234,7 +227,7 @@ class _Hours(MarketRows):
 
     def earlier(self) -> Ended:
         """Take the outcomes of these days so far."""
-        outcomes = self._outcomes(days_of(self.interval))
+        outcomes = self.sold_in(days_of(self.interval))
         left = self.left_over(outcomes)
         told = f"{len(left.offers)} offers are left"
         if left.unpublished:

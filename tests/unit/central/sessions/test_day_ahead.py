@@ -12,25 +12,35 @@ from central.aggregator.portfolio import Portfolio
 from central.calendar import day_interval
 from central.documents.customers import CustomerList
 from central.documents.encoding import document_hash, encode, opened
-from central.documents.header import Buyer, Document, QuarterPower, Reference
-from central.documents.offer import FlexOffer
+from central.documents.header import (
+    Buyer,
+    Document,
+    Envelope,
+    Horizon,
+    QuarterPower,
+    Reference,
+)
+from central.documents.offer import FlexOffer, Rebound
 from central.documents.order import OrderedOffer
-from central.documents.outcome import MarketOutcome, Stage
+from central.documents.outcome import Award, AwardedQuarter, AwardKind, MarketOutcome, Stage
 from central.documents.plan import DerPlan
 from central.documents.validation import TechnicalValidation, Verdict
 from central.dso.forecast.history import History
 from central.errors import StoreAway
+from central.market.book import reference
 from central.market.rules import ReserveRule, Rules
 from central.scd.documents import DocumentQuery
 from central.scd.documents_entries import SealReason
 from central.scd.sessions import RowState, SessionRow
-from central.sessions.day_ahead import _Day, day_ahead, gates_of
+from central.sessions.day_ahead import BEFORE, _Day, day_ahead, gates_of
 from central.sessions.delivered import DELIVERY, shares_told
 from central.sessions.durable import DurableSession, SessionStopped
 from central.sessions.floor import history_of
 from central.sessions.states import SessionState, state_of
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
+from ledger.facts.pod import Pod
+from tests.books import line_request, offer
 from tests.desks import DAY
 from tests.documents import BASELINE, OFFER, ORDER, uuid
 from tests.fakes.scd_evidence import Failure
@@ -39,8 +49,8 @@ from tests.villages import village_scene
 
 NAME = f"day-ahead {DAY.isoformat()}"
 ROWS = [
-    "gate", "DA-1a", "DA-2a", "DA-3a", "DA-4a", "DA-5a", "DA-6a", "DA-6a to SCADA", "DA-7a",
-    "DA-8a",
+    "gate", "DA-1a", "DA-2a", "sold before", "DA-3a", "DA-4a", "DA-5a", "DA-6a", "DA-6a to SCADA",
+    "DA-7a", "DA-8a",
     "DA-9a", "ST-1", "DA-1b", "DA-2b", "DA-3b", "DA-4b", "DA-5b", "DA-1c", "DA-2c", "DA-6b",
     "DA-3c", "DA-10a", "DA-11a", "DA-12a", "DA-13a", "DA-14a", "DA-15a", "DA-16a", "DA-17a",
     "DA-18a",
@@ -72,6 +82,48 @@ def test_every_row_is_gone_through_in_order(traded: Scene) -> None:
     assert [reason for reason, _ in traded.seals] == [
         SealReason.GATE_CLOSURE, SealReason.PUBLICATION,
     ]  # fmt: skip
+
+
+def last_evening(scene: Scene) -> tuple[FlexOffer, MarketOutcome]:
+    """Return an offer that was sold in the last quarter before the day; all of it comes back."""
+    start_ms = day_interval(DAY).start_ms - QUARTER_MS
+    quarter = Interval(start_ms, start_ms + QUARTER_MS)
+    rebound = Rebound(share_permille=1_000, delay_s=0, duration_s=3_600)
+    made = offer(1, power_w=8_000, rebound=rebound)
+    steps = replace(made.quarters[0], start_ms=start_ms)
+    made = replace(
+        made, pod=Pod(scene.seats[0].portfolio.pods[0]), sender=AGGREGATORS[0], validity=quarter,
+        quarters=(steps,), session="day-ahead before",
+    )  # fmt: skip
+    award = Award(
+        offer=reference(made), request=reference(line_request({0: 1})), kind=AwardKind.FIRM,
+        buyer=Buyer.DSO, pod=made.pod, direction=made.direction, effect_nano_per_w=1,
+        because="it helped",
+        quarters=(AwardedQuarter(start_ms=start_ms, power_w=8_000, price_ueur_per_mwh=1),),
+    )  # fmt: skip
+    header = Envelope(mrid=uuid(800), created_ms=1, sender="market", receiver="dso")
+    outcome = MarketOutcome(
+        **header.header(quarter), session="day-ahead before", horizon=Horizon.DAY_AHEAD,
+        stage=Stage.FINAL, awards=(award,), not_taken=(), unmet=(),
+    )  # fmt: skip
+    return made, outcome
+
+
+def test_what_comes_back_of_the_evening_before_is_expected_and_kept_to_after_a_kill() -> None:
+    scene = Scene()
+    made, sold = last_evening(scene)
+    scene.file([made])
+    for new in (sold, replace(sold, mrid=uuid(801), session="real-time before")):
+        scene.file([new])
+        day = _Day(scene.floor(), gates_of(DAY), DAY)
+        usual = day.floor.desk.expected(day.work.forecast, Horizon.DAY_AHEAD).expectation
+        more_w = (day.work.expected.expectation.drawn_va - usual.drawn_va).real
+        node = day.floor.desk.grid.pod_node[day.floor.desk.grid.pod(made.pod.code)]
+        np.testing.assert_allclose(more_w[:, :4, node], 2_000)
+        more_w[:, :4, node] = 0.0
+        assert np.abs(more_w).max() < 1e-6
+    (row,) = (each for each in scene.sessions.rows(NAME) if each.row == BEFORE)
+    assert row.told == "0.0 kWh sold before are counted on, and 2.0 kWh that come back"
 
 
 def test_what_is_published_is_what_the_grid_bears(traded: Scene) -> None:
