@@ -5,6 +5,7 @@ Whoever asks for `ledger_chain` runs once on each; the same must hold everywhere
 
 import itertools
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from gateway.ports import Ledger
+from ledger.errors import Unavailable
 from ledger.merkle import Tree
 from tests.servers import Anvil, Server, free_port
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ledger.chain.values import Attempt, Final, Order, Submission, Waiting
 
 CHAIN_ID = 2742
+_ASKED_AGAIN, _PAUSE_S = 20, 0.05
 LOG = bytes(31) + b"\x01"
 # The second account of the mnemonic anvil documents; it guards nothing but test ether.
 STRANGER_KEY = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
@@ -158,8 +161,16 @@ class Writing:
         return None
 
     def final(self, order: "Order") -> "Final":
-        """Carry out a new order."""
+        """Carry out a new order.
+
+        A busy node tells of a state before it finds the event that made it: the gateway asks again.
+        """
         self.attempts = []
+        for _ in range(_ASKED_AGAIN):
+            try:
+                return self.until_final(order)
+            except Unavailable:
+                time.sleep(_PAUSE_S)
         return self.until_final(order)
 
     def until_final(self, order: "Order", *, steps: int = 50) -> "Final":
