@@ -12,7 +12,8 @@ go in a few groups that take turns: while power flows of one are solved, the nex
 
 Source: Fletcher, Sainz de la Maza: Nonlinear programming and nonsmooth optimization by successive
 linear programming (Math. Programming 43, 1989), section 2; for the exact penalty Nocedal, Wright:
-Numerical Optimization (2nd ed., 2006), section 17.2.
+Numerical Optimization (2nd ed., 2006), section 17.2, and for its weights that fall again Powell: A
+fast algorithm for nonlinearly constrained optimization calculations (1978), section 4.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from central.dso.tasks import State, Task, Use
 from central.dso.walk import Walk
 
 MOST_ROUNDS = 100
+LAST_ROUNDS = 20  # in which limits are kept, and nothing is sought that would be cheaper
 _GROUPS = 3  # with one thread too, so that the answer is the same
 _BACK = (0.25, 0.5, 1.0)  # of what is left of the way to a refuge, step by step
 
@@ -89,9 +91,11 @@ class _Group:
         """Let all of them go to their ends."""
         with self.turns:
             self._flee(self.walks)
-            for _ in range(MOST_ROUNDS):
+            for each in range(MOST_ROUNDS + LAST_ROUNDS):
                 for walk in self.walks:
                     walk.settle()
+                    if each >= MOST_ROUNDS and walk.is_open:
+                        walk.hurry()
                 self._look()
                 if not (going := [walk for walk in self.walks if walk.is_open]):
                     break
@@ -117,6 +121,9 @@ class _Group:
         self._confirm(unsure, [walk.doubtful() for walk in unsure])
         ending = [walk for walk in unsure if not walk.is_open]
         self._confirm(ending, [walk.stale for walk in ending])
+        for walk in ending:
+            if not (walk.is_open or walk.is_hurried):
+                walk.sharpen()
 
     def _confirm(self, walks: Sequence[Walk], wanted: Sequence[Booleans]) -> None:
         """Solve some situations where walks stand, and let those go on that break limits there."""

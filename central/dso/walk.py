@@ -20,6 +20,7 @@ _STATIONARY = 1e-5
 _ALIKE = 3
 _WEIGHT = 2.0
 _TRUSTED, _DOUBTED, _CONFIRMED = 0.75, 0.25, 0.05
+_BENT = 3.0  # of a slope, for each pu by which the state differs
 _MENDED_PU = 1e-5
 _MENDING = 10.0  # how far a step that only mends may go beyond what the best lever would need
 
@@ -31,7 +32,7 @@ class Walk:
         self.part = part
         self.x = self.target = np.zeros_like(part.cost)
         self.rounds = 0
-        self.is_mending = False
+        self.is_mending = self.is_hurried = False
         self.focus, self.stale = np.zeros_like(part.is_told_by_itself), ~part.is_told_by_itself
         self._task = task
         self._state = state
@@ -42,7 +43,7 @@ class Walk:
         self._size, self._price, self._weight, self._dual = np.zeros((4, 0))
         slope: Phasors = np.zeros((0, task.drawn_va.shape[1]), dtype=complex)
         self._pull = Pull(part.levers, self._row[:, 0], slope)
-        self._told_pu: dict[int, Phasors] = {}
+        self._told_by, self._told_pu = part.slopes_from.copy(), dict[int, Phasors]()
         rows = np.flatnonzero(part.is_told_by_itself)
         excess = state.excess_pu[part.situations[rows]]
         self.is_open = bool((excess > 0).any())
@@ -96,6 +97,26 @@ class Walk:
             found[rows[mine[worst[near]]]] = True
         return found
 
+    def sharpen(self) -> None:
+        """Go on where slopes of another state may judge a limit wrongly: it gets its own.
+
+        As far as states differ, slopes do. So it is for limits that an effect was used against
+        which may have another sign, and for those that stay broken since nothing seems to help.
+        """
+        broken = self._broken(self._short())[: len(self._dual)] > 0
+        rows = np.flatnonzero(broken | (self._dual > 0))
+        situation = self._row[rows, 0]
+        moved = np.array([self._moved_pu(row, self._told_by[row]) for row in situation])
+        which, lever, effect = self._pull.entries(rows)
+        unsure = (self.x[lever] > 0) & (effect < 0)
+        unsure &= -effect < _BENT * moved[which] * self._size[rows][which]
+        doubted = broken[rows] & (moved > self._task.accuracy.alike_pu)
+        doubted[which[unsure]] = True
+        for each in np.unique(situation[doubted]).tolist():
+            self._told_by[each] = each
+            self._told_pu.pop(each, None)
+            self.is_open, self._radius = True, np.inf
+
     @property
     def has_solution(self) -> bool:
         """Tell whether each situation that was tried has a power flow."""
@@ -107,22 +128,32 @@ class Walk:
         return bool((self._state.excess_pu[self.part.situations] > 0).any())
 
     def retreat(self, share: float) -> None:
-        """Aim at a point on the way to the refuge, 1 being there."""
+        """Aim at a point on the way to the refuge, 1 being there; nothing says it is cheapest."""
+        self.is_open = True
+        self._reach = 0.0
         refuge = self.part.refuge if self.part.refuge is not None else self.x
         self.x = self.target = self.x + share * (refuge - self.x)
 
     def settle(self) -> None:
         """Stop if the last programme's prices tell that another one would gain nothing.
 
-        Where neither slopes nor bounds have changed they are prices of the next one as well, and
-        no answer of it is cheaper than they make the room that limits have by now.
+        Where its answer was gone to, and neither slopes nor bounds have changed, they are prices
+        of the next one as well, and no answer of it is cheaper than they make the room that limits
+        have by now.
         """
         short, dual = self._short(), self._dual
-        if self.is_open and len(dual) and self._reach == np.inf and not self._far():
+        is_there = self.x is self.target and self._reach == np.inf
+        if self.is_open and len(dual) and is_there and not self._outdated().any():
             spared = float(dual @ np.maximum(-short[: len(dual)], 0.0))
             cheap = spared <= _STATIONARY * float(self.part.cost @ self.x)
             self.is_open = not cheap or bool(self._broken(short).any())
             self.target = self.x
+
+    def hurry(self) -> None:
+        """Stop where no limit is broken as far as it is watched, be it the cheapest or not."""
+        self.is_hurried = True
+        if self.is_open and not self._broken(self._short()).any():
+            self.is_open, self.target = False, self.x
 
     def programme(self) -> Programme:
         """Return the linear programme around the present state."""
@@ -165,11 +196,10 @@ class Walk:
     def _pulled(self) -> Pull:
         """Return what levers do to each row around the present state, or one not far from it."""
         situation, column = self._row.T
-        told_by, known, far = self.part.slopes_from[situation], self._pull.slope, self._far()
-        if not far and len(known) == len(situation):
+        told_by, known = self._told_by[situation], self._pull.slope
+        wanted = np.append(self._outdated(), np.ones(len(situation) - len(known), dtype=bool))
+        if not wanted.any():
             return self._pull
-        wanted = np.isin(told_by, far)
-        wanted[len(known) :] = True
         slope: Phasors = np.empty((len(column), known.shape[1]), dtype=complex)
         slope[: len(known)] = known
         for row in np.unique(told_by[wanted]):
@@ -181,14 +211,16 @@ class Walk:
                 self._told_pu[row] = self._state.flow.phasors_pu(there)
         return Pull(self.part.levers, situation, slope)
 
-    def _far(self) -> list[int]:
-        """Return situations that have moved away from the state in which slopes were taken."""
-        flow, alike_pu = self._state.flow, self._task.accuracy.alike_pu
-        return [
-            row
-            for row, told_pu in self._told_pu.items()
-            if np.abs(flow.phasors_pu(self.part.situations[row]) - told_pu).max() > alike_pu
-        ]
+    def _outdated(self) -> Booleans:
+        """Tell which slopes were taken in another state than the one that is to tell them now."""
+        alike_pu = self._task.accuracy.alike_pu
+        near = [row for row in self._told_pu if self._moved_pu(row, row) <= alike_pu]
+        return ~np.isin(self._told_by[self._pull.situation], near)
+
+    def _moved_pu(self, row: int, told_by: int) -> float:
+        """Return how far a situation is from the state in which one told slopes."""
+        here_pu = self._state.flow.phasors_pu(self.part.situations[row])
+        return float(np.abs(here_pu - self._told_pu[told_by]).max())
 
     def _slopes_in(self, told_by: int, situation: Integers, column: Integers) -> Phasors:
         """Return what a W and j times what a var at each node does, shape (columns, nodes)."""
@@ -219,9 +251,10 @@ class Walk:
         spared = float(self.part.cost @ (self.x - best.x))
         healed = float((broken - left).sum())
         # A weight above what a limit is worth makes the merit exact, and no larger one is wanted:
-        # it would take back steps that bend a limit by a little for a great gain.
-        floor = np.minimum(_WEIGHT * best.dual, programme.price)
-        self._weight = np.maximum(np.maximum(self._weight, programme.price / _DEAR), floor)
+        # it would take back steps that bend a limit by a little for a great gain. So it falls
+        # again where a limit is worth less by now, by half of the way at a time.
+        floor = np.clip(_WEIGHT * best.dual, programme.price / _DEAR, programme.price)
+        self._weight = np.maximum(floor, (self._weight + floor) / 2)
         self._gain = spared + float(self._weight @ (broken - left))
         cheap = self.is_mending or spared <= _STATIONARY * float(self.part.cost @ self.x)
         self.is_open = healed > _STATIONARY * broken.sum() or not cheap
@@ -266,7 +299,7 @@ class Walk:
         return Use(
             self.x,
             self.rounds,
-            not self.is_open and self.has_solution,
+            not (self.is_open or self.is_hurried) and self.has_solution,
             self.part.situations[situation],
             column,
             self._dual,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from central.dso.delivering import NO_REBOUND, Cases, Rebound, Taken, usual_scenarios
@@ -65,6 +65,10 @@ GRIDS = st.builds(
     GRIDS, st.integers(0, 10_000), st.integers(1, 12), st.sampled_from([1e5, 1e6, 4e6]),
     st.sampled_from([0.0, 0.5]),
 )  # fmt: skip
+# Where 4 MW are missing, a weak effect is for a limit that it is against where all deliver.
+@example(drawn(2276, 9, 1.0, 61.0, 4e5), 10, 6, 4e6, 0.5)
+# What is offered has no power flow, and the first step back from none of it goes too far.
+@example(drawn(6644, 10, 4.986239, 297.214304, 4e5), 9550, 8, 4e6, 0.5)
 def test_never_a_violation_and_never_a_refusal_without_one(
     made: tuple[Grid, Phasors], seed: int, count: int, most_w: float, returning: float
 ) -> None:
@@ -84,3 +88,9 @@ def test_never_a_violation_and_never_a_refusal_without_one(
         more = worse_pu(power_flow, drawn_va, replace(taken, power_w=power_w), taken)
         assert more.max() > 0
         assert each.scenario in found.scenarios
+
+
+def test_a_limit_that_was_dear_once_does_not_hold_up_the_search_for_ever() -> None:
+    grid, drawn_va = drawn(2578, 9, 3.12, 118.9, 5e4)
+    taken = offers(grid, 2538, 4, 4e6, returning=0.0)
+    assert validate(PowerFlow(grid), drawn_va, taken, Limits.of(grid)).is_largest

@@ -97,10 +97,23 @@ def test_a_search_cut_short_says_so_and_is_no_worse_than_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(relief, "MOST_ROUNDS", 1)
+    monkeypatch.setattr(relief, "LAST_ROUNDS", 0)
     before = FLOW.solve(heavy(1.3), exact=True).voltage_pu[0, 2:].min()
     found = relieve(task(heavy(1.3)))
     assert not found.uses[0].settled
     assert found.flow.voltage_pu[0, 2:].min() > before
+
+
+def test_in_its_last_rounds_a_search_keeps_limits_and_does_not_say_it_is_cheapest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cheapest = relieve(task(heavy(1.3))).uses[0]
+    monkeypatch.setattr(relief, "MOST_ROUNDS", 1)
+    found = relieve(task(heavy(1.3)))
+    assert (found.excess_pu <= 0).all()
+    assert not found.uses[0].settled
+    assert 1 < found.uses[0].rounds <= cheapest.rounds
+    assert found.uses[0].x.sum() == pytest.approx(cheapest.x.sum(), rel=1e-2)
 
 
 def test_situations_that_share_levers_are_kept_together() -> None:

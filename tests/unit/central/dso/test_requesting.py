@@ -231,6 +231,7 @@ def test_a_search_that_is_cut_short_does_not_say_that_nothing_helps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(relief, "MOST_ROUNDS", 1)
+    monkeypatch.setattr(relief, "LAST_ROUNDS", 0)
     power_flow, assessment = problem(1, mean_w=5e5)
     need = size_need(power_flow, assessment, resources(power_flow.grid), confidence=0.5)
     assert need.residual

@@ -158,6 +158,7 @@ def test_a_search_that_does_not_end_cuts_rather_than_risks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(relief, "MOST_ROUNDS", 0)
+    monkeypatch.setattr(relief, "LAST_ROUNDS", 0)
     taken = offers(np.array([[1e4, 3e6, 3e6, 1e4]]), 9)
     found = validate(FLOW, QUIET_VA, taken, LIMITS)
     assert not found.is_largest
