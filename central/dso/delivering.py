@@ -106,6 +106,11 @@ class Taken:
         units: Phasors = np.where(self.is_up, -1.0, 1.0) * (1 + 1j * self.tan_phi)
         return units
 
+    @property
+    def comes_back(self) -> bool:
+        """Tell whether something of any offer comes back later."""
+        return any(each.share > 0 for each in self.rebounds)
+
     def changed_va(self, grid: Grid, power_w: Floats) -> Phasors:
         """Return what deliveries make each node draw more, shape (quarters, nodes) [VA].
 
@@ -137,7 +142,7 @@ def usual_scenarios(grid: Grid, taken: Taken, *, over: float = USUAL_OVER) -> li
     """
     ones = np.ones(len(taken.mrids))
     made = [Scenario(DELIVERED, ones), Scenario(f"all at {over:g}", ones * over)]
-    if any(each.share > 0 for each in taken.rebounds):
+    if taken.comes_back:
         made += [
             Scenario("rebound", ones, rebounds=True),
             Scenario(f"rebound of {over:g}", ones * over, rebounds=True),
@@ -177,7 +182,7 @@ class Cases:
         place[scenario, quarter] = np.arange(len(quarter))
         factor = np.array([each.factor for each in scenarios])
         table = _delivered(factor, scenario, quarter, offer, delivery)
-        if any(each.rebounds for each in scenarios):
+        if taken.comes_back and any(each.rebounds for each in scenarios):
             table = table + _returned(taken, scenarios, place, offer, delivery)
         levers = Levers(len(grid.nodes), taken.node[offer], -taken.unit_va[offer], table)
         return cls(taken, scenario, quarter, offer, delivery, levers)
@@ -202,8 +207,8 @@ class Cases:
 
     def _parts(self) -> Iterator[Part]:
         quarters = self.taken.power_w.shape[1]
-        alone = not any(each.share > 0 for each in self.taken.rebounds)
-        spans = [(each, each + 1) for each in range(quarters)] if alone else [(0, quarters)]
+        together = self.taken.comes_back
+        spans = [(0, quarters)] if together else [(each, each + 1) for each in range(quarters)]
         for first, end in spans:
             rows = slice(*np.searchsorted(self.quarter, [first, end]))
             some = slice(*np.searchsorted(self.delivery, [first, end]))

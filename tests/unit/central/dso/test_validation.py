@@ -174,6 +174,11 @@ def test_an_empty_list_is_valid() -> None:
     assert found.is_largest
 
 
+def test_a_rebound_of_nothing_is_valid() -> None:
+    after = [Scenario("delivered", np.ones(0)), Scenario("rebound", np.ones(0), rebounds=True)]
+    assert validate(FLOW, QUIET_VA, offers(np.zeros((0, 4))), LIMITS, scenarios=after).cuts == ()
+
+
 def test_offers_for_another_day_are_refused() -> None:
     with pytest.raises(Rejected, match="for 3 quarters, the forecast for 4"):
         validate(FLOW, QUIET_VA, offers(np.ones((1, 3)), 9), LIMITS)
