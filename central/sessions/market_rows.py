@@ -138,9 +138,9 @@ class MarketRows:
         return self.floor.desk.past(self.past_span)
 
     @cached_property
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> list[Call]:
         """Return what was called in it."""
-        return self.floor.desk.calls(self.past_span, self.gates.closes_ms)
+        return delivered.calls(self.floor.documents, self.past_span, self.gates.closes_ms)
 
     @cached_property
     def called(self) -> frozenset[Place]:
