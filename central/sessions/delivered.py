@@ -11,18 +11,23 @@ them from there.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
 
 from central.documents.baseline import Baseline
 from central.documents.encoding import opened
-from central.documents.header import Direction
+from central.documents.header import Direction, QuarterPower
 from central.documents.offer import FlexOffer
 from central.documents.order import FlexOrder
+from central.dso.dispatch import coming_back_w
 from central.dso.forecast.history import History, Origin
+from central.dso.telling.orders import rebound_of
 from central.market.delivery import Call, Place, delivered_shares, deliveries
 from central.scd.documents import DocumentQuery
 from central.scd.ports import DocumentStore
 from central.sessions.admitting import each_stored
+from central.sessions.counted import reach_of
 from central.sessions.shelf import newest
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval
@@ -40,20 +45,51 @@ def calls(store: DocumentStore, span: Interval, by_ms: int) -> list[Call]:
     Raises:
         StoreAway: they cannot be read.
     """
-    found = []
+    return [
+        _moving(offer, one.start_ms, one.power_w)
+        for offer, quarters in _ordered(store, span, by_ms)
+        for one in quarters
+        if one.start_ms in span and one.power_w
+    ]
+
+
+def moves(store: DocumentStore, span: Interval, by_ms: int) -> list[Call]:
+    """Return what calls moved in an interval: what was called, and what came back the other way.
+
+    Raises:
+        StoreAway: orders or offers cannot be read.
+    """
+    reach, found = reach_of(span), []
+    for offer, quarters in _ordered(store, reach, by_ms):
+        power_w = np.zeros(reach.duration_ms // QUARTER_MS)
+        for one in quarters:
+            if one.start_ms in reach:
+                power_w[(one.start_ms - reach.start_ms) // QUARTER_MS] = one.power_w
+        net_w = np.rint(power_w - coming_back_w(rebound_of(offer), power_w)).astype(int)
+        found += [
+            _moving(offer, start_ms, int(net_w[at]))
+            for at in np.flatnonzero(net_w).tolist()
+            if (start_ms := reach.start_ms + at * QUARTER_MS) in span
+        ]
+    return found
+
+
+def _ordered(
+    store: DocumentStore, span: Interval, by_ms: int
+) -> Iterator[tuple[FlexOffer, Sequence[QuarterPower]]]:
+    """Yield offers that are there, with what orders in an interval call of them."""
     for order in newest(store, FlexOrder, span, arrived_by_ms=by_ms):
         for each in order.orders:
             query = DocumentQuery(mrid=each.offer.mrid, revision=each.offer.revision)
             for stored in store.documents(query):
                 offer, _ = opened(stored.signed)
                 if isinstance(offer, FlexOffer):
-                    sign = 1 if offer.direction is Direction.UP else -1
-                    found += [
-                        Call(pod=offer.pod.code, start_ms=one.start_ms, up_w=sign * one.power_w)
-                        for one in each.quarters
-                        if one.start_ms in span and one.power_w
-                    ]
-    return found
+                    yield offer, each.quarters
+
+
+def _moving(offer: FlexOffer, start_ms: int, power_w: int) -> Call:
+    sign = 1 if offer.direction is Direction.UP else -1
+    return Call(pod=offer.pod.code, start_ms=start_ms, up_w=sign * power_w)
 
 
 def shares_so_far(store: DocumentStore, called: Iterable[Call], past: History) -> dict[str, float]:

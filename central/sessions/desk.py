@@ -121,7 +121,8 @@ class Desk:
         parties: names in the documents' headers.
         method: how much past the forecast uses.
         names: makes the documents' identifiers.
-        calls: returns what was called in an interval, as known at an instant [ms since 1970, UTC].
+        moves: returns what calls moved in an interval, what came back of them too, as known at an
+            instant [ms since 1970, UTC].
 
     Raises:
         BadGrid: the grid has faults.
@@ -136,7 +137,7 @@ class Desk:
     parties: Parties = field(default_factory=Parties)
     method: Method = field(default_factory=Method)
     names: Callable[[], str] = lambda: str(uuid.uuid4())
-    calls: Callable[[Interval, int], Sequence[Call]] = lambda _span, _by_ms: ()
+    moves: Callable[[Interval, int], Sequence[Call]] = lambda _span, _by_ms: ()
     power_flow: PowerFlow = field(init=False)
 
     def __post_init__(self) -> None:
@@ -182,15 +183,15 @@ class Desk:
         """Return the past as if flexibility had never been called for: what was is added back.
 
         Else what was moved would be taken for what customers do by themselves, and what is moved
-        now would be counted twice: as usual for the next hours, and as bought.
+        now, or comes back, would be counted twice: as usual for the next hours, and as bought.
 
         Source: PJM: Manual 19, Load Forecasting and Analysis, on addbacks of load management.
         """
         span = self.before(start_ms, known_ms)
-        moved_w = [(each.pod, each.start_ms, each.up_w) for each in self.calls(span, known_ms)]
+        moved_w = [(each.pod, each.start_ms, each.up_w) for each in self.moves(span, known_ms)]
         if not moved_w:
             return self.past(span), []
-        said = f"what was called for in {len(moved_w)} quarters is added back"
+        said = f"what was called for, or came back of it, in {len(moved_w)} quarters is taken out"
         return self.past(span).with_added(moved_w), [Note(Reason.CALLED, said)]
 
     def expected(self, forecast: Forecast, horizon: Horizon) -> Expected:
@@ -224,7 +225,7 @@ class Desk:
 
         The forecast is that of the quarter under way and the next, each met in its middle. The
         next quarter's alone would make liars of honest sensors whenever many customers rise. What
-        is called for in the quarter under way is taken to be delivered.
+        is called for in the quarter under way, or comes back in it, is taken to come.
 
         Raises:
             NotObservable: something that is needed is not known.
@@ -236,7 +237,7 @@ class Desk:
         after_middle = (now_ms - begun_ms) / QUARTER_MS - 0.5
         this_w, next_w = forecast.mean_w[order, 0], forecast.mean_w[order, 1]
         mean_w = this_w + after_middle * (next_w - this_w)
-        mean_w -= self._called_w(begun_ms, now_ms)
+        mean_w -= self._moved_w(begun_ms, now_ms)
         spread_w = forecast.quantile_w[-1, order, 0] - forecast.quantile_w[0, order, 0]
         known = injections(
             self.grid,
@@ -246,14 +247,14 @@ class Desk:
         )
         return Estimator(self.grid, setting).estimate([*seen.measured, *known])
 
-    def _called_w(self, start_ms: int, known_ms: int) -> Floats:
-        """Return by how much each POD is called to draw less in a quarter [W], in grid order."""
+    def _moved_w(self, start_ms: int, known_ms: int) -> Floats:
+        """Return by how much calls make each POD draw less in a quarter [W], in grid order."""
         row = {pod: number for number, pod in enumerate(self.grid.pods)}
-        called_w = np.zeros(len(row))
-        for each in self.calls(Interval(start_ms, start_ms + QUARTER_MS), known_ms):
+        moved_w = np.zeros(len(row))
+        for each in self.moves(Interval(start_ms, start_ms + QUARTER_MS), known_ms):
             if each.pod in row:
-                called_w[row[each.pod]] += each.up_w
-        return called_w
+                moved_w[row[each.pod]] += each.up_w
+        return moved_w
 
     def assess_phases(self, expected: Expected, setting: Setting) -> PhaseAssessment:
         """Return where limits break, phase by phase.

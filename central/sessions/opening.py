@@ -15,7 +15,7 @@ from central.scd.documents_log import MarketLog
 from central.scd.inquiry import Inquiry
 from central.scd.ports import AnchorStore, DocumentStore, Evidence
 from central.sessions.anchoring import SealAnchorer
-from central.sessions.delivered import calls
+from central.sessions.delivered import moves
 from central.sessions.desk import Desk, Terms
 from central.sessions.floor import Seat
 from central.sessions.history import gather_history
@@ -64,7 +64,7 @@ def opened_desk(
         clock,
         margin=Margin(config.margin_voltage_pu, config.margin_current_pct),
         terms=Terms(config.flexible_pct, config.maximum_price_eur_per_mwh, config.reliability_pct),
-        calls=partial(calls, documents),
+        moves=partial(moves, documents),
     )
 
 

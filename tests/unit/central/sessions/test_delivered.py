@@ -7,6 +7,7 @@ import pytest
 
 from central.documents.encoding import sign
 from central.documents.header import Direction, Document, QuarterPower
+from central.documents.offer import Rebound
 from central.documents.order import FlexOrder, OrderedOffer
 from central.dso.forecast.history import History, Origin
 from central.market.delivery import Call
@@ -14,7 +15,7 @@ from central.scd.documents import checked
 from central.sessions import delivered
 from central.sessions.delivered import DELIVERY, NOBODY
 from ledger.errors import Rejected
-from ledger.facts.interval import QUARTER_MS
+from ledger.facts.interval import QUARTER_MS, Interval
 from ledger.signing import SigningKey
 from tests.documents import BASELINE, DAY, OFFER, ORDER, POD, REQUEST, T0, T1, reference, uuid
 from tests.fakes.scd_documents import FakeDocuments
@@ -60,6 +61,27 @@ def test_what_is_called_is_what_orders_say_of_offers_that_are_there() -> None:
     ]
     assert delivered.calls(store, DAY, 3) == [], "orders that came later are not seen"
     assert delivered.calls(store, replace(DAY, start_ms=T1, end_ms=T1 + QUARTER_MS), 99) == []
+
+
+def test_what_comes_back_of_a_call_moves_the_other_way() -> None:
+    back = Rebound(share_permille=600, delay_s=0, duration_s=1_800)
+    up, down = replace(OFFER, rebound=back), replace(OFFER, mrid=uuid(60), rebound=back)
+    store = filed(
+        up, replace(down, direction=Direction.DOWN),
+        order(400, 0, 300), replace(order(50, offer=60), mrid=uuid(91)),
+    )  # fmt: skip
+
+    def net_w(first: int, end: int) -> list[int]:
+        span = Interval(T0 + first * QUARTER_MS, T0 + end * QUARTER_MS)
+        moved_w = dict.fromkeys(range(first, end), 0)
+        for each in delivered.moves(store, span, LATER_MS):
+            assert each.pod == POD.code
+            moved_w[(each.start_ms - T0) // QUARTER_MS] += each.up_w
+        return list(moved_w.values())
+
+    assert net_w(0, 6) == [400 - 50, -120 + 15, 300 - 120 + 15, -90, -90, 0]
+    assert net_w(3, 5) == [-90, -90], "what was called before comes back all the same"
+    assert delivered.moves(store, DAY, 2) == [], "orders that came later are not seen"
 
 
 def test_the_newest_revision_of_an_order_counts() -> None:

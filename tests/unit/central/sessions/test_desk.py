@@ -71,7 +71,7 @@ def activated(quarters: int, *, known: bool) -> Desk:
         assert span.end_ms <= by_ms
         return [each for each in calls if known and each.start_ms in span]
 
-    return Desk(made.grid, past, made.weather, HandClock(0), calls=told)
+    return Desk(made.grid, past, made.weather, HandClock(0), moves=told)
 
 
 @pytest.mark.parametrize("quarters", [1, 4, 16])
@@ -82,7 +82,8 @@ def test_what_is_called_for_now_is_not_expected_of_the_next_hours(quarters: int)
     )
     np.testing.assert_allclose(known.mean_w, usual_w, atol=1e-3)
     assert (unknown.mean_w - usual_w)[:, 0].sum() < -3e4
-    said = f"what was called for in {quarters * len(demo().pods[::3])} quarters is added back"
+    count = quarters * len(demo().pods[::3])
+    said = f"what was called for, or came back of it, in {count} quarters is taken out"
     assert [each.said for each in known.notes if each.reason is Reason.CALLED] == [said]
     assert all(each.reason is not Reason.CALLED for each in unknown.notes)
 

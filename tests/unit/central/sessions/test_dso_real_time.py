@@ -122,7 +122,7 @@ def test_what_is_called_for_now_is_taken_to_be_delivered() -> None:
 
     seen = heard(made.grid, [], NOW_MS)
     usual = made.estimate(NOW_MS, AS_BUILT, seen, {})
-    moved = replace(made, calls=calls).estimate(NOW_MS, AS_BUILT, seen, {})
+    moved = replace(made, moves=calls).estimate(NOW_MS, AS_BUILT, seen, {})
     less_w = usual.drawn_va.real - moved.drawn_va.real
     node = made.grid.connections[4].node
     assert less_w[node] == pytest.approx(5_000, abs=100)

@@ -1,5 +1,6 @@
 """The desk out of a configuration."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from central.config import DsoConfig
@@ -38,7 +39,7 @@ def test_a_desk_knows_what_orders_in_the_database_have_called_for(tmp_path: Path
     key = SigningKey.generate("EdDSA")
     with lived_in(tmp_path, node_count=1, minutes=2) as world:
         central = world.central
-        for at_ms, document in ((1, OFFER), (2, ORDER)):
+        for at_ms, document in ((1, replace(OFFER, rebound=None)), (2, ORDER)):
             assert central.documents.commit_documents([checked(sign(document, key))[0]], at_ms)
         made = opened_desk(
             DsoConfig(), central.evidence, world.services.inquiry, central.documents, world.clock
@@ -47,8 +48,8 @@ def test_a_desk_knows_what_orders_in_the_database_have_called_for(tmp_path: Path
             Call(pod=OFFER.pod.code, start_ms=each.start_ms, up_w=each.power_w)
             for each in ORDER.orders[0].quarters
         ]
-        assert made.calls(DAY, 2) == wanted != []
-        assert made.calls(DAY, 1) == []
+        assert made.moves(DAY, 2) == wanted != []
+        assert made.moves(DAY, 1) == []
 
 
 def test_scada_is_there_only_where_it_is_configured() -> None:
