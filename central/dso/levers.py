@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from central.dso.grid.model import Floats, Integers, Phasors
+from central.dso.grid.model import Booleans, Floats, Integers, Phasors
 
 Entries = tuple[Integers, Integers, Floats]
 
@@ -60,6 +60,13 @@ class Levers:
             np.add.at(changed_va, at[asked], more_va[asked])
         return changed_va.reshape(count, self.nodes)
 
+    def touched(self, levers: Integers) -> Booleans:
+        """Tell in which situations some of these levers do anything."""
+        by_lever = self._by_lever
+        found = np.zeros(self.share.shape[0], dtype=bool)
+        found[by_lever.indices[entries_of(by_lever.indptr, levers)[1]]] = True
+        return found
+
     @cached_property
     def _by_lever(self) -> sparse.csc_array:
         return self.share.tocsc()
@@ -97,7 +104,8 @@ class Pull:
 
     def moved(self, step: Floats) -> Floats:
         """Return what all rows do when levers are used by so much more, shape (rows)."""
-        changed_va = self.levers.changed_va(step)[self.situation]
+        seen, place = np.unique(self.situation, return_inverse=True)
+        changed_va = self.levers.changed_va(step, seen)[place]
         moved: Floats = np.vecdot(self.slope.view(np.float64), changed_va.view(np.float64))
         return moved
 

@@ -22,12 +22,13 @@ from scipy import sparse
 
 from central import highs
 from central.dso.grid.model import Booleans, Floats, Integers
-from central.dso.levers import Entries, Pull
+from central.dso.levers import Entries, Pull, entries_of
 
 _AMPLE = 1.2
 _NOTHING = 1e-9
 _KEPT = 1e-7  # of a unit: the solver's own tolerance
-_ROWS, _COLUMNS = 10, 20  # how many join at once
+_ROWS, _COLUMNS = 10, 20  # how many join at once, at least
+_SHARE = 40  # in a large programme, one row in so many
 _UNITS = 1e3  # the solver's tolerances are absolute: its numbers go up to this
 
 
@@ -103,7 +104,9 @@ class _Restricted:
         self.slack, self.marginal = np.zeros((2, len(self.short)))
         self.column_at = np.full(len(programme.cost), -1)
         self.slack_at, self.row_at = np.full((2, len(self.short)), -1)
-        self._new_rows = np.union1d(np.flatnonzero(programme.binding), _most(self.short, _ROWS))
+        self._new_rows = np.union1d(
+            np.flatnonzero(programme.binding), _most(self.short, _at_once(self.short))
+        )
         self._new_columns: Integers = np.flatnonzero(programme.likely)
         self._effects: list[Entries] = []
 
@@ -167,7 +170,7 @@ class _Restricted:
         programme = self.programme
         left = self.short + programme.pull.moved(self.x - programme.rest) / programme.size
         left[self.row_at >= 0] = 0.0
-        worst = _most(left, _ROWS)
+        worst = _most(left, _at_once(left))
         return worst[left[worst] > _KEPT * self.unit]
 
     def _paying(self, dual: Floats) -> Integers:
@@ -223,6 +226,10 @@ class _Joint:
         return self._solver.optimum()
 
 
+def _at_once(rows: Floats) -> int:
+    return max(_ROWS, len(rows) // _SHARE)
+
+
 def _most(values: Floats, count: int) -> Integers:
     """Return where the greatest few values are."""
     if len(values) <= count:
@@ -239,7 +246,7 @@ def promising(programme: Programme, rows: Integers, pull: sparse.csr_array) -> B
         pull: what columns do to these, shape (these rows, columns).
     """
     chosen = np.zeros(len(programme.cost), dtype=bool)
-    room, joined = programme.high - programme.rest, np.zeros(len(programme.cost))
+    room, by_lever = programme.high - programme.rest, pull.tocsc()
     left = programme.short[rows]
     while len(left) and left[worst := int(np.argmax(left))] > 0:
         entries = slice(pull.indptr[worst], pull.indptr[worst + 1])
@@ -250,7 +257,8 @@ def promising(programme: Programme, rows: Integers, pull: sparse.csr_array) -> B
         gained = np.cumsum((effect * room[columns])[order])
         joining = columns[order[: int(np.searchsorted(gained, _AMPLE * left[worst])) + 1]]
         chosen[joining] = True
-        joined[joining] = room[joining]
-        left = np.where(left > 0, programme.short[rows] + pull @ joined, 0.0)
+        which, entry = entries_of(by_lever.indptr, joining)
+        cured = by_lever.data[entry] * room[joining][which]
+        left = left + np.bincount(by_lever.indices[entry], cured, len(left)) * (left > 0)
         left[worst] = 0.0
     return chosen

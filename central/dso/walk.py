@@ -52,8 +52,9 @@ class Walk:
 
     def drawn_va(self, rows: Integers) -> Phasors:
         """Return what is drawn in some situations at the target, shape (these, nodes)."""
-        drawn_va = self._task.drawn_va[self.part.situations[rows]]
-        return drawn_va + self.part.levers.changed_va(self.target, rows)
+        drawn_va = self.part.levers.changed_va(self.target, rows)
+        drawn_va += self._task.drawn_va[self.part.situations[rows]]
+        return drawn_va
 
     def watch(self, rows: Integers, excess: Floats) -> None:
         """Take in limits of some situations; of those that share slopes, the worst few."""
@@ -83,8 +84,9 @@ class Walk:
         if not (self.stale.any() and len(self._row)):
             return found
         self._pull, short = self._pulled(), self._short()
-        rows = np.flatnonzero(self.stale)
-        told_by, watched = self.part.slopes_from[rows], self._row[:, 0]
+        watched = self._row[:, 0]
+        rows = np.flatnonzero(self.stale & self.focus[self.part.slopes_from])
+        told_by = self.part.slopes_from[rows]
         told_va = self._state.drawn_va[self.part.situations[told_by]]
         more_va = self.drawn_va(rows) - told_va
         for each in np.intersect1d(told_by, watched):
@@ -284,8 +286,9 @@ class Walk:
         elif confirmed > _TRUSTED:
             self._radius *= 2
         if confirmed >= _CONFIRMED:
+            touched = self.part.levers.touched(np.flatnonzero(self.target != self.x))
             self.x = self.target
-            self.stale = self.stale | ~self.focus
+            self.stale = self.stale | (touched & ~self.focus)
         return confirmed >= _CONFIRMED
 
     def _broken(self, short: Floats) -> Floats:

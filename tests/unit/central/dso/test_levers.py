@@ -42,6 +42,12 @@ def test_levers_change_their_own_nodes_by_their_share() -> None:
     assert not LEVERS.changed_va(np.zeros(COUNT)).any()
 
 
+def test_a_lever_touches_the_situations_in_which_it_does_something() -> None:
+    some = np.array([7, 2, 5])
+    assert LEVERS.touched(some).tolist() == (SHARE[:, some] != 0).any(axis=1).tolist()
+    assert not LEVERS.touched(np.zeros(0, dtype=np.int64)).any()
+
+
 def test_some_levers_in_some_situations_are_as_they_were() -> None:
     part = LEVERS.part(slice(1, 3), np.array([7, 2]))
     x = np.zeros(COUNT)
