@@ -108,11 +108,11 @@ class Walk:
         broken = self._broken(self._short())[: len(self._dual)] > 0
         rows = np.flatnonzero(broken | (self._dual > 0))
         situation = self._row[rows, 0]
-        moved = np.array([self._moved_pu(row, self._told_by[row]) for row in situation])
+        moved_pu = np.array([self._moved_pu(row, self._told_by[row]) for row in situation])
         which, lever, effect = self._pull.entries(rows)
         unsure = (self.x[lever] > 0) & (effect < 0)
-        unsure &= -effect < _BENT * moved[which] * self._size[rows][which]
-        doubted = broken[rows] & (moved > self._task.accuracy.alike_pu)
+        unsure &= -effect < _BENT * moved_pu[which] * self._size[rows][which]
+        doubted = broken[rows] & (moved_pu > self._task.accuracy.alike_pu)
         doubted[which[unsure]] = True
         for each in np.unique(situation[doubted]).tolist():
             self._told_by[each] = each
