@@ -178,7 +178,7 @@ class Jacobian:
         count = len(self.grid.nodes)
         nodal, node = self.admittance.nodal.tocoo(), np.arange(count)
         row, column = 2 * np.append(nodal.row, node), 2 * np.append(nodal.col, node)
-        y = np.append(nodal.data, _sources_pu(self.grid))
+        y = np.append(nodal.data, sources_pu(self.grid))
         rows = np.concatenate([row, row, row + 1, row + 1])
         columns = np.concatenate([column, column + 1, column, column + 1])
         values = np.concatenate([y.real, -y.imag, y.imag, y.real])
@@ -218,7 +218,7 @@ def _direction(phasor: Phasors) -> Phasors:
     return found
 
 
-def _sources_pu(grid: Grid) -> Phasors:
+def sources_pu(grid: Grid) -> Phasors:
     """Return the internal admittance of the sources at each node [pu]."""
     sources = grid.network["source"]
     sources = sources[sources["status"] == 1]

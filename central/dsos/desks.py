@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,10 @@ from central.documents.configuration import GridConfiguration
 from central.documents.files import many
 from central.documents.header import Horizon
 from central.documents.measurement import FieldMeasurements
-from central.dso.estimation.estimate import Estimate
 from central.dso.forecast.intraday import coming_hours
 from central.dso.grid.model import Grid
 from central.dso.powerflow import AS_BUILT, Setting
-from central.dso.telling.incoming import Heard, heard
+from central.dso.telling.incoming import heard
 from central.dsos.files import keep
 from central.dsos.screen import progress_of
 from central.service import Central, opened
@@ -31,6 +30,7 @@ from central.sessions.field import field_measurements
 from central.sessions.metering import newest_readings
 from central.sessions.opening import opened_desk, scada_of
 from central.sessions.scada import hand_over, setting_of
+from central.sessions.shown import Shown, show
 from central.sessions.steps import Outcome
 from ledger.errors import Rejected
 from ledger.facts.interval import Interval
@@ -89,17 +89,14 @@ class Located:
         work: of which the rest needs no database.
         expected: what the grid must carry.
         steps: rows that an assessment ends.
-        seen, estimate: None for the day after.
-        metered: PODs whose certified readings took part.
+        shown: what the field shows; None for the day after.
     """
 
     desk: Desk
     work: DsoWork
     expected: Expected
     steps: tuple[str, ...]
-    seen: Heard | None = None
-    estimate: Estimate | None = None
-    metered: tuple[str, ...] = ()
+    shown: Shown | None = None
 
 
 def located(arguments: argparse.Namespace) -> Located:
@@ -110,20 +107,15 @@ def located(arguments: argparse.Namespace) -> Located:
         Unavailable: SCADA does not say how the network is run.
     """
     with at_desk(arguments) as (desk, central):
-        work, _, seen = work_of(arguments, desk, central)
-        if seen is None:
-            return Located(desk, work, work.expected, ("DA-3a", "DA-4a", "DA-5a"))
-        inquiry, now_ms = central.inquiry(), central.clock.now_ms()
-        metered = newest_readings(desk.grid, central.evidence, inquiry, now_ms)
-        estimate = desk.estimate(now_ms, work.setting, seen, metered)
-        rows = ("RT-1a", "RT-2a", "RT-3a")
-        return Located(desk, work, work.expected, rows, seen, estimate, tuple(sorted(metered)))
+        work, _, shown = work_of(arguments, desk, central)
+        rows = ("DA-3a", "DA-4a", "DA-5a") if shown is None else ("RT-1a", "RT-2a", "RT-3a")
+        return Located(desk, work, work.expected, rows, shown)
 
 
 def work_of(
     arguments: argparse.Namespace, desk: Desk, central: Central
-) -> tuple[DsoWork, Interval, Heard | None]:
-    """Return the DSO's work of a time, nothing of it done, that time, and what the field says."""
+) -> tuple[DsoWork, Interval, Shown | None]:
+    """Return the DSO's work of a time, nothing of it done, that time, and what the field shows."""
     outages, progress = bool(getattr(arguments, "outages", False)), progress_of(arguments)
     if not arguments.hours:
         day = day_asked(arguments, central)
@@ -134,12 +126,13 @@ def work_of(
         return work, day_interval(day), None
     now_ms = central.clock.now_ms()
     seen = heard(desk.grid, _field(arguments, central, now_ms), now_ms)
-    setting = replace(_standing(central.config.dso, desk.grid), closed=seen.closed)
+    metered = newest_readings(desk.grid, central.evidence, central.inquiry(), now_ms)
+    shown = show(desk, now_ms, _standing(central.config.dso, desk.grid), seen, metered)
     work = DsoWork(
         desk, str(now_ms), Horizon.REAL_TIME, partial(desk.forecast_hours, now_ms),
-        setting=setting, outages=outages, progress=progress,
+        setting=shown.setting, outages=outages, progress=progress,
     )  # fmt: skip
-    return work, coming_hours(now_ms), seen
+    return work, coming_hours(now_ms), shown
 
 
 def _field(arguments: argparse.Namespace, central: Central, now_ms: int) -> list[FieldMeasurements]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from central.calendar import ROME
 from central.dso.assessment import Congestion
-from central.dso.estimation.estimate import Estimate
 from central.dso.forecast.result import Forecast
 from central.dso.grid.model import Grid
 from central.dso.phases import Unbalance
@@ -20,6 +19,7 @@ from central.dso.telling.incoming import Heard
 from central.sessions.desk import Desk
 from central.sessions.dso_dispatch import Dispatched
 from central.sessions.dso_validation import Validated
+from central.sessions.shown import Shown
 from central.sessions.steps import Outcome
 from ledger.facts.interval import QUARTER_MS
 
@@ -137,10 +137,11 @@ def unbalance_figures(unbalance: Unbalance) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tell_seen(desk: Desk, seen: Heard | None, estimate: Estimate | None) -> None:
+def tell_seen(desk: Desk, shown: Shown | None) -> None:
     """Print what the field showed, of the next four hours."""
-    if estimate is None or seen is None:
+    if shown is None:
         return
+    seen, estimate = shown.seen, shown.estimate
     for name, state in _switched(desk, seen).items():
         print(f"{name} is {state}")
     for liar in estimate.liars:
@@ -151,24 +152,26 @@ def tell_seen(desk: Desk, seen: Heard | None, estimate: Estimate | None) -> None
             print(f"{told} sensors: {_some(names)}")
     for note in estimate.notes:
         print(note)
+    if shown.supply_pu is not None:
+        print(f"the grid above is at {shown.supply_pu:.4f} pu as measured, and taken to stay")
 
 
-def seen_figures(
-    desk: Desk, seen: Heard | None, estimate: Estimate | None, metered: Sequence[str]
-) -> dict[str, Any]:
+def seen_figures(desk: Desk, shown: Shown | None) -> dict[str, Any]:
     """Return what the field showed as JSON has it; nothing for the day after."""
-    if estimate is None or seen is None:
+    if shown is None:
         return {}
+    seen, estimate = shown.seen, shown.estimate
     return {
         "seen": {
             "sensors": sorted({one.name for one in seen.measured}),
             "silent": list(seen.silent),
             "unknown": list(seen.strangers),
-            "metered_pods": list(metered),
+            "metered_pods": list(shown.metered),
             "switched": _switched(desk, seen),
             "does_not_fit": {
                 liar.measurement.name: round(liar.deviations, 1) for liar in estimate.liars
             },
+            "supply_pu": None if shown.supply_pu is None else round(shown.supply_pu, 6),
             "notes": list(estimate.notes),
         }
     }

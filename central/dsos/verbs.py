@@ -101,13 +101,13 @@ def _assess(arguments: argparse.Namespace) -> int:
     if arguments.phases:
         return _assess_phases(arguments)
     at = located(arguments)
-    assessed, besides = at.work.assessed, seen_figures(at.desk, at.seen, at.estimate, at.metered)
+    assessed, besides = at.work.assessed, seen_figures(at.desk, at.shown)
     tell(arguments, "dso-assess", [at.work.alert()], at.steps, besides)
     if not arguments.json:
         tell_congestions(assessed.congestions)
         tell_cut_off(assessed.cut_off)
         tell_newton(assessed.flow)
-        tell_seen(at.desk, at.seen, at.estimate)
+        tell_seen(at.desk, at.shown)
     return Exit.FALSE if assessed.congestions else Exit.OK
 
 
@@ -130,7 +130,7 @@ def _assess_phases(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         tell_congestions(assessed.congestions)
         tell_unbalances(assessed.unbalances)
-        tell_seen(at.desk, at.seen, at.estimate)
+        tell_seen(at.desk, at.shown)
     draw(arguments, {"phases.svg": phase_voltages(at.desk.grid, assessed)})
     return Exit.OK if assessed.holds else Exit.FALSE
 
@@ -180,13 +180,13 @@ def _all(arguments: argparse.Namespace) -> int:
     )
 
     outcome, desk = outcome_of(arguments)
-    besides = seen_figures(desk, outcome.seen, outcome.estimate, outcome.metered)
+    besides = seen_figures(desk, outcome.shown)
     tell(arguments, "dso-all", outcome.documents, outcome.steps, besides)
     if not arguments.json:
         tell_congestions(outcome.assessed.congestions)
         tell_cut_off(outcome.assessed.cut_off)
         tell_newton(outcome.assessed.flow)
-        tell_seen(desk, outcome.seen, outcome.estimate)
+        tell_seen(desk, outcome.shown)
         tell_plan(outcome)
         tell_need(desk, outcome.need)
     draw(arguments, own_means(desk, outcome) | who_can_help(desk, outcome))

@@ -12,7 +12,6 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from central.documents.configuration import GridConfiguration
 from central.documents.header import Horizon
@@ -22,6 +21,7 @@ from central.dso.powerflow import AS_BUILT, Setting
 from central.dso.telling.incoming import heard
 from central.sessions.desk import Desk
 from central.sessions.dso_work import DsoWork
+from central.sessions.shown import show
 from central.sessions.steps import Outcome, Steps
 
 
@@ -57,14 +57,13 @@ def dso_real_time(
     with row("RT-1a"):
         forecast = desk.forecast_hours(now_ms)
         seen = heard(desk.grid, field, now_ms)
-    standing = replace(setting, closed=seen.closed)
-    work = DsoWork(
-        desk, session, Horizon.REAL_TIME, lambda: forecast,
-        setting=standing, outages=outages, progress=progress,
-    )  # fmt: skip
     with row("RT-2a"):
+        shown = show(desk, now_ms, setting, seen, metered)
+        work = DsoWork(
+            desk, session, Horizon.REAL_TIME, lambda: forecast,
+            setting=shown.setting, outages=outages, progress=progress,
+        )  # fmt: skip
         expected = work.expected
-        estimate = desk.estimate(now_ms, standing, seen, metered)
     with row("RT-3a"):
         alert = work.alert()
     with row("RT-4a"):
@@ -77,7 +76,4 @@ def dso_real_time(
     with row("RT-7a"):
         requests = work.requests()
     documents = (alert, configuration, *profiles, *requests)
-    return Outcome(
-        expected, work.assessed, work.plan, need, documents, row.done,
-        estimate, seen, tuple(sorted(metered)),
-    )  # fmt: skip
+    return Outcome(expected, work.assessed, work.plan, need, documents, row.done, shown)

@@ -14,9 +14,8 @@ is missed, unless its outcome has been told; then what is left of it follows.
 
 What the session looked at it notes before anything else, and keeps to it when it is gone on with
 after a kill: SCADA has moved by then what the session planned. Readings of light nodes are not
-noted: the estimate alone takes them, which is a row that files nothing. Nor is the history that
-the forecast is made from: what has come since is certified past, and a validation may know more
-than the requests did; nothing published is taken back for it.
+noted, nor is the history that the forecast is made from: what has come since is certified past,
+and a validation may know more than the requests did; nothing published is taken back for it.
 """
 
 import json
@@ -34,7 +33,7 @@ from central.documents.request import FlexRequest
 from central.documents.substation import SubstationProfile
 from central.dso.estimation.measuring import Metered
 from central.dso.forecast.result import Forecast
-from central.dso.powerflow import AS_BUILT, Setting
+from central.dso.powerflow import AS_BUILT
 from central.dso.telling.incoming import Heard, heard
 from central.market import gates
 from central.market.gates import Gates
@@ -48,6 +47,7 @@ from central.sessions.leftovers import Left, days_of, left_for
 from central.sessions.market_rows import MarketRows
 from central.sessions.scada import Standing, setting_of
 from central.sessions.shelf import LATEST_MS, every
+from central.sessions.shown import Shown, show
 from central.sessions.states import in_round
 from ledger.errors import InvariantBroken
 from ledger.facts.interval import QUARTER_MS
@@ -178,22 +178,25 @@ class _Hours(MarketRows):
     def work(self) -> DsoWork:
         """Return the DSO's part."""
         return DsoWork(
-            self.floor.desk, self.name, Horizon.REAL_TIME, self._forecast,
-            setting=self._setting, bought=lambda _: self.counted.changed_va(self.floor.desk.grid),
-            progress=self.floor.progress,
+            self.floor.desk, self.name, Horizon.REAL_TIME, lambda: self.forecast,
+            setting=self.shown.setting, progress=self.floor.progress,
+            bought=lambda _: self.counted.changed_va(self.floor.desk.grid),
         )  # fmt: skip
 
-    @property
-    def _setting(self) -> Setting:
-        standing = self.look.standing
-        run = AS_BUILT if standing is None else setting_of(self.floor.desk.grid, standing)
-        return replace(run, closed=self.seen.closed)
-
-    def _forecast(self) -> Forecast:
+    @cached_property
+    def forecast(self) -> Forecast:
+        """Return the forecast of the hours."""
         # At the instant at which a quarter-hour begins, its market has closed.
         return self.floor.desk.forecast_hours(
             max(self.look.at_ms, self.interval.start_ms - QUARTER_MS + 1)
         )
+
+    @cached_property
+    def shown(self) -> Shown:
+        """Return what the field showed then, and how the network of the hours is run by it."""
+        grid, standing = self.floor.desk.grid, self.look.standing
+        setting = AS_BUILT if standing is None else setting_of(grid, standing)
+        return show(self.floor.desk, self.look.at_ms, setting, self.seen, self.metered)
 
     @cached_property
     def counted(self) -> CountedOn:
@@ -214,16 +217,11 @@ class _Hours(MarketRows):
         """Forecast the next hours, and take what the field shows."""
         silent = len(self.seen.silent)
         told = f"; {silent} sensors are silent" if silent else ""
-        return Ended(taken=self.measured, told=f"{self.work.forecast.statement()}{told}")
+        return Ended(taken=self.measured, told=f"{self.forecast.statement()}{told}")
 
     def state(self) -> Ended:
         """Estimate the grid as it is, with liars named."""
-        work = self.work
-        at_ms, setting = self.look.at_ms, work.setting
-        estimate = self.floor.desk.estimate(at_ms, setting, self.seen, self.metered)
-        liars = ", ".join(each.measurement.name for each in estimate.liars)
-        told = f"; not believed: {liars}" if liars else ""
-        return Ended(told=f"{self.counted.statement()}{told}")
+        return Ended(told=f"{self.counted.statement()}{self.shown.statement()}")
 
     def earlier(self) -> Ended:
         """Take the outcomes of these days so far."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from central.documents.header import Document
 from central.dso.assessment import Assessment
-from central.dso.estimation.estimate import Estimate
 from central.dso.remedies.plan import Plan
 from central.dso.requesting import Need
-from central.dso.telling.incoming import Heard
 from central.sessions.desk import Expected
+from central.sessions.shown import Shown
 
 log = logging.getLogger("central")
 
@@ -48,9 +47,7 @@ class Outcome:
         need: what is left for the customers.
         documents: what is sent, in the order of the rows.
         steps: rows gone through.
-        estimate: the grid as it is; None for the day after.
-        seen: what field sensors said; None for the day after.
-        metered: PODs whose certified readings took part.
+        shown: what the field shows; None for the day after.
     """
 
     expected: Expected
@@ -59,6 +56,4 @@ class Outcome:
     need: Need
     documents: tuple[Document, ...]
     steps: list[str]
-    estimate: Estimate | None = None
-    seen: Heard | None = None
-    metered: tuple[str, ...] = ()
+    shown: Shown | None = None

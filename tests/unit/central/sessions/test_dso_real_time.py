@@ -17,7 +17,7 @@ from central.documents.measurement import (
 )
 from central.dso.estimation.measuring import Metered
 from central.dso.grid.model import Grid, Phasors
-from central.dso.powerflow import AS_BUILT, PowerFlow
+from central.dso.powerflow import AS_BUILT, PowerFlow, Setting
 from central.dso.telling.incoming import heard
 from central.dsos.screen import seen_figures
 from central.market.delivery import Call
@@ -37,10 +37,11 @@ def true_va() -> Phasors:
     return (power_w * (1 + 1j * demo().tan_phi)).astype(np.complex128)
 
 
-def state(grid: Grid) -> tuple[Phasors, Phasors]:
+def state(grid: Grid, above_pu: float | None = None) -> tuple[Phasors, Phasors]:
     """Return the true voltages [pu] and powers into branches [VA] now."""
+    setting = AS_BUILT if above_pu is None else Setting(source_pu=np.array([above_pu]))
     drawn_va = grid.at_nodes(true_va().real) + 1j * grid.at_nodes(true_va().imag)
-    flow = PowerFlow(grid).solve(drawn_va[None], exact=True)
+    flow = PowerFlow(grid).solve(drawn_va[None], setting, exact=True)
     return flow.u_pu[0], flow.from_va[0]
 
 
@@ -54,9 +55,9 @@ def document(
     )  # fmt: skip
 
 
-def field(grid: Grid, *, lying: str = "") -> FieldMeasurements:
+def field(grid: Grid, *, lying: str = "", above_pu: float | None = None) -> FieldMeasurements:
     """Return what every sensor of the grid sees, without noise; one may lie."""
-    u_pu, from_va = state(grid)
+    u_pu, from_va = state(grid, above_pu)
     seen = []
     for sensor in grid.sensors:
         if sensor.kind == "breaker":
@@ -86,11 +87,11 @@ def test_the_estimate_is_closer_than_the_forecast_and_rows_are_gone_through() ->
     made = desk(SHARE)
     outcome = dso_real_time(made, NOW_MS, [field(made.grid)], {})
     assert outcome.steps == ROWS
-    assert outcome.estimate is not None
+    assert outcome.shown is not None
     true_pu = np.abs(state(made.grid)[0])
     forecast_va = outcome.expected.expectation.drawn_va[0, :1]
     forecast_pu = PowerFlow(made.grid).solve(forecast_va).voltage_pu[0]
-    estimated = np.linalg.norm(np.abs(outcome.estimate.u_pu) - true_pu)
+    estimated = np.linalg.norm(np.abs(outcome.shown.estimate.u_pu) - true_pu)
     assert estimated < 0.5 * np.linalg.norm(forecast_pu - true_pu)
     for each in outcome.documents:
         assert decode(encode(each)) == each
@@ -135,25 +136,39 @@ def test_certified_readings_take_part() -> None:
     truth = dict(zip(made.grid.pods, true_va(), strict=True))
     metered = {pod: Metered(truth[pod].real, truth[pod].imag) for pod in made.grid.pods[:20]}
     outcome = dso_real_time(made, NOW_MS, [field(made.grid)], metered)
-    assert outcome.estimate is not None
-    told = seen_figures(made, outcome.seen, outcome.estimate, outcome.metered)["seen"]
+    assert outcome.shown is not None
+    told = seen_figures(made, outcome.shown)["seen"]
     assert told["metered_pods"] == sorted(metered)
     assert told["switched"] == {}
     assert "VC-MV-1" in told["sensors"]
     node = made.grid.connections[0].node
     here = [truth[each.pod] for each in made.grid.connections if each.node == node]
     if all(each.pod in metered for each in made.grid.connections if each.node == node):
-        assert outcome.estimate.drawn_va[node] == pytest.approx(sum(here), abs=3e3)
+        assert outcome.shown.estimate.drawn_va[node] == pytest.approx(sum(here), abs=3e3)
 
 
 def test_a_sensor_that_lies_is_named() -> None:
     made = desk(SHARE)
     liar = next(s.name for s in made.grid.sensors if s.branch is not None and s.kind != "breaker")
     outcome = dso_real_time(made, NOW_MS, [field(made.grid, lying=liar)], {})
-    assert outcome.estimate is not None
-    assert liar in {each.measurement.name for each in outcome.estimate.liars}
-    told = seen_figures(made, outcome.seen, outcome.estimate, outcome.metered)["seen"]
+    assert outcome.shown is not None
+    assert liar in {each.measurement.name for each in outcome.shown.estimate.liars}
+    told = seen_figures(made, outcome.shown)["seen"]
     assert told["does_not_fit"][liar] > 3
+
+
+def test_a_voltage_that_sensors_see_above_is_reckoned_with_in_the_next_hours() -> None:
+    made = desk(SHARE)
+    usual = dso_real_time(made, NOW_MS, [field(made.grid, above_pu=1.03)], {})
+    low = dso_real_time(made, NOW_MS, [field(made.grid, above_pu=0.96)], {})
+    for outcome, above_pu in ((usual, 1.03), (low, 0.96)):
+        assert outcome.shown is not None
+        assert outcome.shown.supply_pu == pytest.approx(above_pu, abs=2e-3)
+    source = made.grid.source_nodes[0]
+    lower_pu = (usual.assessed.flow.voltage_pu - low.assessed.flow.voltage_pu)[:, source]
+    np.testing.assert_allclose(lower_pu, 0.07, atol=3e-3)
+    plans = [(each.plan.setting.tap_pos, each.plan.setting.source_pu) for each in (usual, low)]
+    assert all(above_pu is not None for _, above_pu in plans), "what follows reckons with it too"
 
 
 def test_a_line_switched_out_changes_what_is_assessed() -> None:
@@ -161,12 +176,12 @@ def test_a_line_switched_out_changes_what_is_assessed() -> None:
     out = BreakerReading(breaker="L-8-9", measured_ms=NOW_MS - 1_000, state=BreakerState.OPEN)
     before = dso_real_time(made, NOW_MS, [], {})
     after = dso_real_time(made, NOW_MS, [document(breakers=(out,))], {})
-    assert after.seen is not None
-    assert not after.seen.closed[made.grid.branch("L-8-9")]
+    assert after.shown is not None
+    assert not after.shown.seen.closed[made.grid.branch("L-8-9")]
     dark = after.assessed.flow.voltage_pu[0] == 0
     assert dark[made.grid.node("MV-9")]
     assert not (before.assessed.flow.voltage_pu[0] == 0).any()
-    told = seen_figures(made, after.seen, after.estimate, after.metered)["seen"]
+    told = seen_figures(made, after.shown)["seen"]
     assert told["switched"] == {"L-8-9": "open"}
     assert told["silent"] == sorted(sensor.name for sensor in made.grid.sensors)
     assert (told["sensors"], told["metered_pods"]) == ([], [])
@@ -177,10 +192,9 @@ def test_a_line_switched_out_changes_what_is_assessed() -> None:
 
 def test_without_sensors_the_forecast_stands_and_it_is_said() -> None:
     outcome = dso_real_time(desk(SHARE), NOW_MS, [], {})
-    assert outcome.estimate is not None
-    assert outcome.estimate.notes[0].startswith("no voltage is measured")
-    assert outcome.seen is not None
-    assert len(outcome.seen.silent) == len(demo().sensors)
+    assert outcome.shown is not None
+    assert outcome.shown.estimate.notes[0].startswith("no voltage is measured")
+    assert len(outcome.shown.seen.silent) == len(demo().sensors)
 
 
 def test_four_hours_are_assessed_from_the_next_quarter_on() -> None:
