@@ -12,11 +12,14 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from random import SystemRandom
 from typing import IO
 
 from ledger.errors import Unavailable
 
+_PORTS = range(10_000, 32_000)
 _POLL_S = 0.05
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 15.0
@@ -148,15 +151,32 @@ def _cut(process: asyncio.subprocess.Process) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return TCP ports of the loopback that nobody listens on just now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Return TCP ports of the loopback that nobody listens on just now.
+
+    They are none of those that a system hands out by itself: programs begin to listen minutes
+    later, and by then somebody's outgoing connection might have been given one.
+
+    Raises:
+        Unavailable: so many are not free.
+    """
+    drawn = iter(SystemRandom().sample(_PORTS, len(_PORTS)))
+    found = list(islice(filter(_is_free, drawn), count))
+    if len(found) < count:
+        raise Unavailable(
+            f"{count} ports are wanted, {len(found)} of {len(_PORTS)} are free",
+            where="127.0.0.1",
+            remedy="stop programs that listen there",
+        )
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _answers(port: int) -> bool:

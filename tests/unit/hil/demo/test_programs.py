@@ -1,10 +1,12 @@
 """Programs: started until they answer, killed and started again, and told of when they fail."""
 
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
+from hil.demo import programs
 from hil.demo.programs import Program, free_ports, ran
 from ledger.errors import Unavailable
 
@@ -54,5 +56,18 @@ async def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
     assert sys.executable
 
 
-def test_free_ports_are_different() -> None:
-    assert len(set(free_ports(5))) == 5
+def test_free_ports_are_different_and_none_that_a_system_hands_out_by_itself() -> None:
+    found = free_ports(50)
+    assert len(set(found)) == 50
+    assert max(found) < 32_768, "Linux hands out from there on"
+
+
+def test_a_port_that_somebody_has_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    (port, other) = free_ports(2)
+    monkeypatch.setattr(programs, "_PORTS", [port, other])
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", port))
+        held.listen()
+        assert free_ports(1) == [other]
+        with pytest.raises(Unavailable, match="2 ports are wanted, 1 of 2 are free"):
+            free_ports(2)
