@@ -1,17 +1,25 @@
 """On any feeder: validation never accepts a violation, and never refuses without one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from central.dso.delivering import NO_REBOUND, Cases, Rebound, Taken, usual_scenarios
+from central.dso.delivering import (
+    NO_REBOUND,
+    Cases,
+    Rebound,
+    Scenario,
+    Taken,
+    usual_scenarios,
+)
 from central.dso.excess import excess_pu
 from central.dso.grid.model import Floats, Grid, Phasors
-from central.dso.limits import Limits
+from central.dso.limits import Bound, Limits
 from central.dso.powerflow import PowerFlow
-from central.dso.validation import validate
+from central.dso.validation import Cut, validate
 from tests.grids import feeder, loads_va
 
 QUARTERS = 3
@@ -38,16 +46,23 @@ def offers(grid: Grid, seed: int, count: int, most_w: float, *, returning: float
     )  # fmt: skip
 
 
-def worse_pu(power_flow: PowerFlow, drawn_va: Phasors, taken: Taken, names: Taken) -> Floats:
-    """Return how much worse than without offers each limit of each situation is [pu].
-
-    The scenarios are those of the whole list, also where nothing of an offer is left.
-    """
+def worse_pu(
+    power_flow: PowerFlow, drawn_va: Phasors, taken: Taken, scenarios: Sequence[Scenario]
+) -> tuple[Cases, Floats]:
+    """Return situations, and how much worse than without offers each limit of each is [pu]."""
     limits = Limits.of(power_flow.grid)
-    cases = Cases.of(power_flow.grid, taken, usual_scenarios(power_flow.grid, names))
+    cases = Cases.of(power_flow.grid, taken, scenarios)
     flow = power_flow.solve(drawn_va[cases.quarter] + cases.changed_va, exact=True)
     before = excess_pu(power_flow.solve(drawn_va, exact=True), limits)
-    return excess_pu(flow, limits) - np.maximum(before, 0)[cases.quarter]
+    return cases, excess_pu(flow, limits) - np.maximum(before, 0)[cases.quarter]
+
+
+def named(grid: Grid, cases: Cases, cut: Cut, names: Sequence[str]) -> tuple[int, int]:
+    """Return the situation and the column of the limit that a cut names."""
+    at = (cases.scenario == names.index(cut.scenario)) & (cases.quarter == cut.binding.situation)
+    sides = {Bound.UNDERVOLTAGE: 0, Bound.OVERVOLTAGE: len(grid.nodes)}
+    first = sides.get(cut.binding.bound, 2 * len(grid.nodes))
+    return int(np.flatnonzero(at)[0]), first + cut.binding.element
 
 
 GRIDS = st.builds(
@@ -76,18 +91,19 @@ def test_never_a_violation_and_never_a_refusal_without_one(
     power_flow = PowerFlow(grid)
     taken = offers(grid, seed, count, most_w, returning=returning)
     found = validate(power_flow, drawn_va, taken, Limits.of(grid))
+    scenarios = usual_scenarios(grid, taken)
     assert ((found.accepted_w >= 0) & (found.accepted_w <= taken.power_w)).all()
     kept = replace(taken, power_w=found.accepted_w)
-    assert worse_pu(power_flow, drawn_va, kept, taken).max() <= WORSE_PU
+    assert worse_pu(power_flow, drawn_va, kept, scenarios)[1].max() <= WORSE_PU
     cut = {(each.offer, each.quarter) for each in found.cuts}
     assert cut == {(k, q) for k, q in np.argwhere(found.accepted_w < taken.power_w).tolist()}
     for each in found.cuts if found.is_largest else ():
         # A little more of it, and only of it, and the limit that was named is the one that goes.
         power_w = found.accepted_w.copy()
         power_w[each.offer, each.quarter] += 0.05 * taken.power_w[each.offer, each.quarter] + 5e3
-        more = worse_pu(power_flow, drawn_va, replace(taken, power_w=power_w), taken)
-        assert more.max() > 0
-        assert each.scenario in found.scenarios
+        more = replace(taken, power_w=power_w)
+        cases, worse = worse_pu(power_flow, drawn_va, more, scenarios)
+        assert worse[named(grid, cases, each, found.scenarios)] > 0
 
 
 def test_a_limit_that_was_dear_once_does_not_hold_up_the_search_for_ever() -> None:
