@@ -58,14 +58,14 @@ class FlexRequest(Document):
     buyer: Annotated[Buyer, "who asks"]
     primary_substation: Annotated[str, Words("the grid it is about")]
     direction: Annotated[Direction, "what is asked for"]
-    reason: Annotated[Bound, "what it is asked for"]
+    reason: Annotated[Bound, "what most of it is asked for"]
     quarters: Annotated[
         tuple[RequestedQuarter, ...], Each("how much, and when", by=("start_ms",), least=1)
     ]
     elements: Annotated[tuple[GridElement, ...], Each("the limits that must hold")]
     violations: Annotated[
         tuple[Violation, ...],
-        Each("what is forecast without it", by=("position", "start_ms", "scenario")),
+        Each("what it relieves, as forecast without it", by=("position", "start_ms", "scenario")),
     ]
     nodes: Annotated[
         tuple[Annotated[str, Words("")], ...], Each("the nodes that the sensitivities speak of")

@@ -1,7 +1,9 @@
 """The need as requests (I-06): one for each direction, with the table of who can help.
 
 The table speaks of the nodes where somebody could move something. Of several scenarios that press
-on the same limit in the same quarter, the one in which it binds most is told.
+on the same limit in the same quarter, the one in which it binds most is told. The table has every
+limit that must hold, those too that the power asked for strains; reason and violations are of those
+that it relieves.
 """
 
 import math
@@ -10,9 +12,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from central.documents import elements as told
-from central.documents.elements import Unsolved, Violation
+from central.documents.elements import Unsolved
 from central.documents.header import Buyer, Direction, Envelope, Horizon
 from central.documents.request import FlexRequest, RequestedQuarter, Sensitivity
+from central.dso.assessment import Congestion
+from central.dso.excess import FULL_PCT
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Floats, Grid
 from central.dso.limits import Bound
@@ -20,8 +24,10 @@ from central.dso.requesting import Constraint, Need
 from central.dso.telling.elements import Elements, scenario_names
 from ledger.facts.interval import Interval
 
-_NANO, _MILLI, _PERMILLE, _PCT = 1e9, 1e3, 1e3, 100.0
+_NANO, _PERMILLE = 1e9, 1e3
 _LEAST_W = 0.5
+_LEAST_SHARE = 0.01
+"""Of what the best place does to a limit: all power on a grid moves all its limits a little."""
 
 
 def flex_requests(
@@ -54,7 +60,7 @@ def flex_requests(
         quarters = {int(q) for q in np.flatnonzero(total_w >= _LEAST_W)}
         if not quarters:
             continue
-        table = _Table(grid, need, quarters)
+        table = _Table(grid, need, quarters, -asked_w if direction is Direction.UP else asked_w)
         made.append(
             FlexRequest(
                 mrid=envelope.mrid,
@@ -91,24 +97,41 @@ def flex_requests(
 
 
 class _Table:
-    """The limits of some quarters of a need, and what moves them."""
+    """The limits of some quarters of a need, and what moves them.
 
-    def __init__(self, grid: Grid, need: Need, quarters: set[int]) -> None:
+    `more_w` is what the request makes resources draw more, shape (quarters, resources).
+    """
+
+    def __init__(self, grid: Grid, need: Need, quarters: set[int], more_w: Floats) -> None:
         self._grid, self._need = grid, need
         self.elements = Elements(grid, need.assessment.margin)
         self.nodes = np.unique(need.resources.node)
-        self._binding = [each for each in need.constraints if each.quarter in quarters]
-        rows = [self._sensitivity(each) for each in _worst(self._binding)]
+        binding = [each for each in need.constraints if each.quarter in quarters]
+        rows = [self._sensitivity(each) for each in _worst(binding)]
         self.sensitivities = tuple(sorted(rows, key=lambda row: (row.position, row.start_ms)))
-        self.violations = tuple(sorted(self._violations(), key=_place))
+        self._relief = [(each, _relief(need, each, more_w)) for each in binding]
+        self.violations = self.elements.violations(self._relieved())
         self.unsolved = tuple(sorted(self._unsolved(quarters), key=_place_unsolved))
 
     def reason(self) -> Bound:
-        """Return the kind of limit that the need is most worth to."""
-        worth: dict[Bound, float] = {}
-        for each in self._binding:
-            worth[each.bound] = worth.get(each.bound, 0.0) + each.worth
-        return max(worth, key=lambda bound: (worth[bound], bound.value))
+        """Return the kind of limit for whose sake most of the power is asked for."""
+        saved: dict[Bound, float] = {}
+        for each, relief in self._relief:
+            unit = FULL_PCT if each.bound.is_voltage else 1.0
+            saved[each.bound] = saved.get(each.bound, 0.0) + each.worth * unit * max(relief, 0.0)
+        return max(saved, key=lambda bound: (saved[bound], bound.value))
+
+    def _relieved(self) -> Iterator[Congestion]:
+        """Yield what the assessment found of the limits that the power asked for relieves."""
+        places = {
+            (each.quarter, each.scenario, each.bound, self._name(each))
+            for each, relief in self._relief
+            if relief > 0
+        }
+        for one in self._need.assessment.congestions:
+            place = one.quarter, one.scenario, one.bound, one.element
+            if place in places and not one.outage:
+                yield one
 
     def _sensitivity(self, constraint: Constraint) -> Sensitivity:
         nano = self._unit(constraint) * _NANO
@@ -123,25 +146,14 @@ class _Table:
         """Return volts in one pu, or amperes in one percent of the rating."""
         if constraint.bound.is_voltage:
             return float(self._grid.rated_v[constraint.element])
-        return float(self._grid.rating_a[0][constraint.element]) / _PCT
+        return float(self._grid.rating_a[0][constraint.element]) / FULL_PCT
 
     def _position(self, constraint: Constraint) -> int:
-        named = self._grid.nodes if constraint.bound.is_voltage else self._grid.branches
-        return self.elements.position(named[constraint.element].name, constraint.bound)
+        return self.elements.position(self._name(constraint), constraint.bound)
 
-    def _violations(self) -> Iterator[Violation]:
-        for each in self._binding:
-            beyond = _beyond(each, each.forecast)
-            if beyond > 0:
-                milli = beyond * self._unit(each) * _MILLI
-                (scenario,) = scenario_names([each.scenario])
-                yield Violation(
-                    position=self._position(each),
-                    start_ms=_start_ms(self._need, each.quarter),
-                    scenario=scenario,
-                    excess_milli=max(1, math.ceil(milli)),
-                    cause="generation" if each.bound is Bound.OVERVOLTAGE else "load",
-                )
+    def _name(self, constraint: Constraint) -> str:
+        named = self._grid.nodes if constraint.bound.is_voltage else self._grid.branches
+        return named[constraint.element].name
 
     def _unsolved(self, quarters: set[int]) -> Iterator[Unsolved]:
         expectation = self._need.assessment.expectation
@@ -158,6 +170,18 @@ class _Table:
                     residual_milli=max(1, math.ceil(beyond)),
                     why=self._need.why_left(each),
                 )
+
+
+def _relief(need: Need, constraint: Constraint, more_w: Floats) -> float:
+    """Return by how much power makes a limit stand better where it counts, in the limit's unit.
+
+    Below 0 where it strains the limit. Places that hardly move the limit do not count.
+    """
+    of = need.resources
+    per_w = constraint.per_w[of.node] + of.tan_phi * constraint.per_var[of.node]
+    moving = np.abs(per_w) >= _LEAST_SHARE * np.abs(per_w).max()
+    rise = float(per_w[moving] @ more_w[constraint.quarter, moving])
+    return rise if constraint.bound is Bound.UNDERVOLTAGE else -rise
 
 
 def _beyond(constraint: Constraint, value: float) -> float:
@@ -189,10 +213,6 @@ def _start_ms(need: Need, quarter: int) -> int:
 def _validity(expectation: Expectation) -> Interval:
     last = expectation.interval_of(expectation.quarters - 1)
     return Interval(expectation.start_ms, last.end_ms)
-
-
-def _place(one: Violation) -> tuple[int, int, str]:
-    return one.position, one.start_ms, one.scenario
 
 
 def _place_unsolved(one: Unsolved) -> tuple[int, str, int]:

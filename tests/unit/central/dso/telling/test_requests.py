@@ -8,7 +8,7 @@ from central.documents.header import Direction, Envelope, Horizon
 from central.documents.request import FlexRequest
 from central.dso.assessment import assess
 from central.dso.expectation import expected
-from central.dso.grid.model import Grid
+from central.dso.grid.model import Floats, Grid
 from central.dso.limits import Margin
 from central.dso.participating import assumed_resources
 from central.dso.powerflow import PowerFlow
@@ -22,7 +22,11 @@ GRID = feeder(14, length_km=6.0)
 
 
 def sized(grid: Grid, *power_w: float, flexible_pct: float = 40.0) -> Need:
-    expectation = expected(grid, START_MS, {"mean": np.tile(power_w, (len(grid.pods), 1))})
+    return sized_of(grid, np.tile(power_w, (len(grid.pods), 1)), flexible_pct)
+
+
+def sized_of(grid: Grid, power_w: Floats, flexible_pct: float) -> Need:
+    expectation = expected(grid, START_MS, {"mean": power_w})
     flow = PowerFlow(grid)
     assessed = assess(flow, expectation, margin=Margin())
     resources = assumed_resources(grid, expectation, flexible_pct)
@@ -55,6 +59,32 @@ def test_high_voltage_asks_for_more() -> None:
     (request,) = asked(GRID, sized(GRID, -80e3))
     assert (request.direction, request.reason.value) == (Direction.DOWN, "overvoltage")
     assert all(each.cause == "generation" for each in request.violations)
+
+
+def test_each_direction_speaks_of_the_limits_that_it_relieves() -> None:
+    """One feeder gives too much and another takes too much, in the same quarter."""
+    grid = feeder(14, feeders=2, length_km=10.0, rating_a=40.0, contract_w=2_000_000)
+    power_w = np.where(grid.pod_node < 8, -220e3, 180e3)[:, None]
+    up, down = asked(grid, sized_of(grid, power_w, flexible_pct=90.0))
+    assert (up.direction, up.reason.value) == (Direction.UP, "line")
+    assert (down.direction, down.reason.value) == (Direction.DOWN, "overvoltage")
+    told = [
+        {(each.elements[one.position].element, one.cause) for one in each.violations}
+        for each in (up, down)
+    ]
+    assert told[0] == {("L1-8", "load")}
+    assert told[1] == {(name, "generation") for name in ("N4", "N5", "N7", "L1-2")}
+    for each in (up, down):
+        assert "L1-8" in {one.element for one in each.elements}, "it must hold all the same"
+
+
+def test_a_line_that_power_runs_back_through_has_generation_as_its_cause() -> None:
+    grid = feeder(8, length_km=0.2, rating_a=20.0, contract_w=4_000_000)
+    need = sized(grid, -250e3)
+    (request,) = asked(grid, need)
+    assert (request.direction, request.reason.value) == (Direction.DOWN, "line")
+    causes = {each.cause for each in need.assessment.congestions}
+    assert {each.cause for each in request.violations} == causes == {"generation"}
 
 
 def test_the_table_predicts_what_a_kilowatt_does() -> None:
