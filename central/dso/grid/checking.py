@@ -5,8 +5,9 @@ calculate with, and be wrong: a value in another unit, a rating that never binds
 nothing feeds.
 """
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from power_grid_model import CalculationType
 from power_grid_model.validation import validate_input_data
 
 from central.dso.grid.islands import unfed_nodes
-from central.dso.grid.model import BRANCH_KINDS, Grid, names
+from central.dso.grid.model import BRANCH_KINDS, LEAST_CONTRACT_W, Grid, Sensor, names
 from ledger.errors import Rejected
 from ledger.facts.pod import Pod
 
@@ -104,10 +105,20 @@ def _pods(grid: Grid) -> Iterator[Fault]:
             Pod(connection.pod)
         except ValueError as error:
             yield Fault("bad_pod", where, str(error), "correct the code")
-        if not 0 < connection.contract_w <= _GREATEST_CONTRACT_W:
+
+
+def _contracts(grid: Grid) -> Iterator[Fault]:
+    """Find contracts that no connection at their voltage could carry."""
+    for connection in grid.connections:
+        rated_v = float(grid.rated_v[connection.node])
+        if rated_v < _LEAST_V or connection.contract_w > _GREATEST_CONTRACT_W:
+            continue  # told of the node, or of the contract, already
+        drawn_a = connection.contract_w / (math.sqrt(3) * rated_v)
+        if drawn_a > _GREATEST_CONTRACT_A:
             yield Fault(
-                "bad_contract", where, f"contract_w is {connection.contract_w}",
-                f"it is in watts, above 0 and at most {_GREATEST_CONTRACT_W}",
+                "bad_contract", f"pods {connection.pod}",
+                f"contract_w is {connection.contract_w}, {drawn_a:.0f} A at {rated_v:g} V",
+                f"no customer has more than {_GREATEST_CONTRACT_A} A; is it mW instead of W?",
             )  # fmt: skip
 
 
@@ -141,13 +152,8 @@ def _means(grid: Grid) -> Iterator[Fault]:
                     "give tap_min, tap_max and tap_size, or take it out of taps",
                 )  # fmt: skip
     for bank in grid.capacitors:
-        if bank.steps < 1 or not abs(bank.step_var) > 0:
-            yield Fault(
-                "bad_capacitor", f"capacitor {bank.name}",
-                f"has {bank.steps} steps of {bank.step_var:g} var",
-                "it needs one step or more, and each its var",
-            )  # fmt: skip
-            continue
+        if not (_STEPS.holds(bank.steps) and _STEP_VAR.holds(bank.step_var)):
+            continue  # `_outside` tells it
         shunt = grid.network["shunt"][bank.shunt]
         rated_v = grid.rated_v[grid.positions(shunt["node"][None])[0]]
         steps = float(shunt["b1"] * rated_v**2 / bank.step_var) * (shunt["status"] == 1)
@@ -207,7 +213,7 @@ def _bands(grid: Grid) -> Iterator[Fault]:
         if not _LOWEST_BAND_PU <= node.low_pu < node.high_pu <= _HIGHEST_BAND_PU:
             yield Fault(
                 "bad_band", f"node {node.name}",
-                f"its band is {node.low_pu} … {node.high_pu} pu",
+                f"low_pu … high_pu is {node.low_pu} … {node.high_pu} pu",
                 f"it is per unit: {_LOWEST_BAND_PU} ≤ low < high ≤ {_HIGHEST_BAND_PU}",
             )  # fmt: skip
 
@@ -218,7 +224,8 @@ _NODE_COLUMNS = dict.fromkeys(BRANCH_KINDS, ("from_node", "to_node")) | {
     "shunt": ("node",),
     "source": ("node",),
 }
-_GREATEST_CONTRACT_W = 100_000_000
+_LEAST_V = 100
+_GREATEST_CONTRACT_W, _GREATEST_CONTRACT_A = 10**9, 4_000
 _NOISE = 1e-3
 _LOWEST_BAND_PU, _HIGHEST_BAND_PU = 0.5, 1.5
 
@@ -237,7 +244,7 @@ class _Plausible:
 
 
 _RANGES = (
-    _Plausible("node", "u_rated", "V", 100, 800e3, "kV instead of V"),
+    _Plausible("node", "u_rated", "V", _LEAST_V, 800e3, "kV instead of V"),
     _Plausible("line", "r1", "Ω", 0, 200, "Ω/km without the length, or mΩ"),
     _Plausible("line", "x1", "Ω", -50, 200, "Ω/km without the length, or mΩ"),
     _Plausible("line", "c1", "F", 0, 1e-3, "nF instead of F"),
@@ -272,6 +279,74 @@ def _implausible(grid: Grid) -> Iterator[Fault]:
                 f"{rule.low:g} … {rule.high:g}",
                 f"is it {rule.usual_slip}?",
             )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What an entry of the table can be in its unit; what is no number is outside, too."""
+
+    reason: str
+    table: str
+    column: str
+    unit: str
+    low: float
+    high: float
+    usual_slip: str
+    either_sign: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Tell whether a value, or its size where it can have either sign, is within."""
+        return self.low <= (abs(value) if self.either_sign else value) <= self.high
+
+    def expected(self) -> str:
+        """Return in words what a value must be."""
+        sign = "±" if self.either_sign else ""
+        within = f"{sign}{self.low:g} … {sign}{self.high:g} {self.unit}"
+        return f"expected is a number within {within}; is it {self.usual_slip}?"
+
+
+_Entries = Callable[[Grid], Iterable[tuple[str, Any]]]
+_ENTRIES: Mapping[str, _Entries] = {
+    "pods": lambda grid: ((each.pod, each) for each in grid.connections),
+    "taps": lambda grid: ((grid.branches[each.branch].name, each) for each in grid.taps),
+    "capacitors": lambda grid: ((each.name, each) for each in grid.capacitors),
+    "sensors": lambda grid: ((each.name, each) for each in grid.sensors if _is_unsure(each)),
+}
+
+
+def _is_unsure(sensor: Sensor) -> bool:
+    """Tell whether a sensor must say how unsure it is; a breaker is open or closed."""
+    return sensor.kind != "breaker" or sensor.sigma_pct != 0
+
+
+_STEPS = _Span("bad_capacitor", "capacitors", "steps", "steps", 1, 1_000, "var instead of steps")
+_STEP_VAR = _Span(
+    "bad_capacitor", "capacitors", "step_var", "var", 1, 1e9, "Mvar instead of var",
+    either_sign=True,
+)  # fmt: skip
+_SPANS = (
+    _STEPS,
+    _STEP_VAR,
+    _Span("bad_contract", "pods", "contract_w", "W", LEAST_CONTRACT_W, _GREATEST_CONTRACT_W,
+          "kW instead of W"),
+    _Span("bad_tan_phi", "pods", "tan_phi", "var per W", -10, 10, "percent, or degrees"),
+    _Span("bad_cost", "taps", "cost_eur", "EUR", 0, 1e6, "a gain, or another currency"),
+    _Span("bad_moves", "taps", "most_moves", "moves a day", 0, 1_000, "moves a year"),
+    _Span("bad_cost", "capacitors", "cost_eur", "EUR", 0, 1e6, "a gain, or another currency"),
+    _Span("bad_moves", "capacitors", "most_moves", "moves a day", 0, 1_000, "moves a year"),
+    _Span("bad_sigma", "sensors", "sigma_pct", "%", 1e-3, 100, "a variance, or parts per million"),
+)  # fmt: skip
+
+
+def _outside(grid: Grid) -> Iterator[Fault]:
+    """Find entries of the table that no element has."""
+    for span in _SPANS:
+        for name, entry in _ENTRIES[span.table](grid):
+            if not span.holds(value := getattr(entry, span.column)):
+                yield Fault(
+                    span.reason, f"{span.table} {name}", f"{span.column} is {value}",
+                    span.expected(),
+                )  # fmt: skip
 
 
 def _called(grid: Grid, kind: str, row: int) -> str:
@@ -339,11 +414,13 @@ def _snake(name: str) -> str:
 _FINDERS: tuple[Callable[[Grid], Iterator[Fault]], ...] = (
     _doubled,
     _pods,
+    _contracts,
     _substations,
     _means,
     _sensors,
     _unconnected,
     _bands,
+    _outside,
     _implausible,
     _levels,
     _engine,

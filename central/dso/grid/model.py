@@ -28,6 +28,7 @@ SensorKind = Literal["voltage", "current", "power", "breaker"]
 
 BRANCH_KINDS = ("line", "transformer", "link")
 FREQUENCY_HZ = 50.0
+LEAST_CONTRACT_W = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from central.dso.grid.importing.report import ImportReport
 from central.dso.grid.importing.tables import Net, Record, is_on, names, number, records, text
-from central.dso.grid.model import Connection, Phases
+from central.dso.grid.model import LEAST_CONTRACT_W, Connection, Phases
 from ledger.errors import Rejected
 
 # Whether what is positive there is drawn.
@@ -113,7 +113,10 @@ def _contract_w(one: _Drawn, report: ImportReport) -> int:
     most_w = max(abs(one.va.real), *(abs(value) * 1e6 for value in rated))
     if not any(rated):
         report.approximated(one.table, one.name, "no rating: its contract is what it draws now")
-    return max(1, math.ceil(round(most_w, 3)))
+    if most_w < LEAST_CONTRACT_W:
+        told = f"next to no power: its contract is {LEAST_CONTRACT_W} W, the least of any"
+        report.approximated(one.table, one.name, told)
+    return max(LEAST_CONTRACT_W, math.ceil(round(most_w, 3)))
 
 
 def _tan_phi(one: _Drawn, report: ImportReport) -> float:

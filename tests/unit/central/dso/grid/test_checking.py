@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ PLANTED: dict[str, tuple[Plant, str, str]] = {
     "sensor twice": (entry("sensors", 1, name="V&C A"), "doubled_sensor", "sensor V&C A"),
     "pod code": (entry("connections", pod="IT2E1"), "bad_pod", "expected the form IT002E12345678"),
     "contract of 0": (entry("connections", contract_w=0), "bad_contract", "contract_w is 0"),
-    "contract in mW": (entry("connections", contract_w=10**9), "bad_contract", "it is in watts"),
+    "contract in mW": (entry("connections", contract_w=10**9), "bad_contract", "28868 A at 20000"),
     "no substation": (whole(substations=()), "no_substation", "name its transformers"),
     "substation on a line": (
         whole(substations=(PrimarySubstation("PS", (0,)),)), "no_transformer", "PS: A-B is no tra"),
@@ -67,9 +67,9 @@ PLANTED: dict[str, tuple[Plant, str, str]] = {
         lambda grid: column("transformer", "tap_min", 3)(column("transformer", "tap_max", 3)(grid)),
         "no_taps", "give tap_min, tap_max and tap_size"),
     "bank without steps": (
-        whole(capacitors=(CapacitorMeans("bank", 0, 0, 1e3),)), "bad_capacitor", "bank: has 0 ste"),
+        whole(capacitors=(CapacitorMeans("bank", 0, 0, 1e3),)), "bad_capacitor", "steps is 0"),
     "bank without var": (
-        whole(capacitors=(CapacitorMeans("bank", 0, 2, 0.0),)), "bad_capacitor", "steps of 0 var"),
+        whole(capacitors=(CapacitorMeans("bank", 0, 2, 0.0),)), "bad_capacitor", "step_var is 0"),
     "bank between two steps": (
         column("shunt", "b1", 1.25e-3), "bad_capacitor", "stands at 2.5 of 2 steps"),
     "bank beyond its steps": (
@@ -121,6 +121,69 @@ PLANTED: dict[str, tuple[Plant, str, str]] = {
     "engine: less than no loss": (
         column("transformer", "p0", -1.0, 1), "engine_not_greater_or_equal_error", "TS: "),
 }  # fmt: skip
+
+
+NAN, ENDLESS = float("nan"), float("inf")
+# Table, column, values that nothing has, values that something has; how a fault begins.
+SPANS: dict[str, tuple[str, str, tuple[float, ...], tuple[float, ...], str]] = {
+    "contract": ("connections", "contract_w", (-3000, 0, 3, 99, 2 * 10**9, 10**400),
+                 (100, 3000, 100 * 10**6), "bad_contract pods IT002E00000001"),
+    "tan φ": ("connections", "tan_phi", (NAN, ENDLESS, -ENDLESS, 95.0, -18.2), (-10.0, 0.0, 3.0),
+              "bad_tan_phi pods IT002E00000001"),
+    "tap cost": ("taps", "cost_eur", (-1.0, NAN, ENDLESS, 1e9), (0.0, 500.0), "bad_cost taps TR"),
+    "tap moves": ("taps", "most_moves", (-1, 10**6), (0, 96), "bad_moves taps TR"),
+    "steps": ("capacitors", "steps", (-1, 0, 5000), (2, 12), "bad_capacitor capacitors bank"),
+    "step": ("capacitors", "step_var", (0.0, 0.2, NAN, ENDLESS, -ENDLESS, 1e12), (200e3,),
+             "bad_capacitor capacitors bank"),
+    "bank cost": ("capacitors", "cost_eur", (-1.0, NAN, ENDLESS), (0.0, 10.0),
+                  "bad_cost capacitors bank"),
+    "bank moves": ("capacitors", "most_moves", (-1, 10**6), (0, 4), "bad_moves capacitors bank"),
+    "sigma": ("sensors", "sigma_pct", (0.0, -2.0, NAN, ENDLESS, 2e4), (0.01, 0.5, 5.0),
+              "bad_sigma sensors V&C A"),
+    "lower limit": ("nodes", "low_pu", (NAN, -ENDLESS, -0.9, 1.2), (0.5, 0.95), "bad_band node HV"),
+    "upper limit": ("nodes", "high_pu", (NAN, ENDLESS, 0.8, 11.0), (1.05, 1.5), "bad_band node HV"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "column_", "bad", "good", "told"), SPANS.values(), ids=SPANS)
+def test_a_number_of_the_table_is_one_that_something_has(
+    table: str, column_: str, bad: tuple[float, ...], good: tuple[float, ...], told: str
+) -> None:
+    for value in bad:
+        (found,) = faults(entry(table, 0, **{column_: value})(GOOD))
+        assert f"{found.reason} {found.where}" == told
+        assert column_ in found.what
+        assert str(value) in found.what
+        assert " … " in found.remedy or "≤" in found.remedy or " A; " in found.remedy
+    for value in good:
+        assert faults(entry(table, 0, **{column_: value})(GOOD)) == []
+
+
+def test_every_number_of_the_table_has_its_span() -> None:
+    """A column that comes to the file must come to these tests, or point at an element."""
+    known = {(table, name) for table, name, *_ in SPANS.values()}
+    tables = ("nodes", "branches", "connections", "substations", "taps", "capacitors", "sensors")
+    numbers = {
+        (table, name)
+        for table in tables
+        for name, kind in get_type_hints(type(getattr(GOOD, table)[0])).items()
+        if kind in {int, float} and name not in {"node", "branch", "shunt"}
+    }
+    assert len(numbers) > 9
+    assert numbers == known
+
+
+def test_a_house_with_a_contract_in_milliwatts_is_found() -> None:
+    (found,) = faults(entry("connections", 2, contract_w=3_000_000)(GOOD))
+    assert str(found).startswith("pods IT002E00000003: contract_w is 3000000, 4330 A at 400 V")
+    assert faults(entry("connections", 2, contract_w=1_000_000)(GOOD)) == []
+
+
+def test_a_breaker_is_never_unsure() -> None:
+    breaker = Sensor("LV3G", "breaker", branch=6, sigma_pct=0.0)
+    assert faults(whole(sensors=(breaker,))(GOOD)) == []
+    (found,) = faults(whole(sensors=(replace(breaker, sigma_pct=NAN),))(GOOD))
+    assert found.reason == "bad_sigma"
 
 
 @pytest.mark.parametrize("clock", [0, 5, 11])

@@ -90,7 +90,8 @@ def test_without_rating_class_or_active_power_it_is_told_what_was_taken() -> Non
     assert "no rating: its contract is what it draws now" in told
     assert "no class of customers: taken as household" in told
     assert "reactive power alone" in told
-    assert [one.contract_w for one in imported.grid.connections] == [2_000_000, 1]
+    assert "its contract is 100 W" in told
+    assert [one.contract_w for one in imported.grid.connections] == [2_000_000, 100]
 
 
 @pytest.mark.parametrize(
