@@ -40,7 +40,18 @@ _MS_PER_DAY = 86_400_000
 
 @contextmanager
 def at_desk(arguments: argparse.Namespace) -> Iterator[tuple[Desk, Central]]:
-    """Yield the desk of a configuration, and the database that it is fed from."""
+    """Yield the desk of a configuration, and the database that it is fed from.
+
+    Raises:
+        Rejected: `not_now`: field measurements are given for a day that no sensor has seen yet.
+    """
+    if getattr(arguments, "field", None) and not arguments.hours:
+        raise Rejected(
+            f"{arguments.field} is of the grid as it is now; a market day looks at no sensor",
+            where="--field",
+            remedy="give --hours as well, or leave --field out",
+            reason="not_now",
+        )
     config = configured(arguments.config)
     with opened(config) as central:
         desk = opened_desk(

@@ -63,7 +63,7 @@ def _when(made: argparse.ArgumentParser) -> None:
 
 def _of_time(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
     _when(made)
-    told = "field measurements (I-19, a JSON list) instead of those in the database"
+    told = "field measurements (I-19, a JSON list) instead of the database's; with --hours"
     made.add_argument("--field", type=Path, metavar="FILE", help=told)
     told = "folder to write documents and pictures to"
     made.add_argument("--to", type=Path, metavar="DIR", help=told)

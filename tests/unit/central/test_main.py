@@ -211,3 +211,29 @@ def test_a_file_that_cannot_be_read_is_told_alike_by_every_verb(
     assert error.startswith(f"error: {named}")
     assert "cannot be read (" in error
     assert error.endswith("; check the path, and that it may be read")
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "assess",
+        "assess --phases",
+        "plan",
+        "request",
+        "all",
+        "validate outcome.json --offers none.json",
+        "dispatch none.json --outcome none.json --offers none.json --baselines none.json",
+    ],
+)
+def test_what_sensors_say_now_is_not_left_out_of_a_day_in_silence(
+    verb: str, desk_folder: Path, capsys: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk_folder)
+    capsys.readouterr()
+    for when in ("", f"--day {DAY}"):
+        typed = f"dso {verb} --field missing.json {when} -c central.toml"
+        status, out, err = told(capsys, *typed.split())
+        assert (status, out) == (2, "")
+        error = err.splitlines()[-1]
+        assert error.startswith("error: --field: missing.json is of the grid as it is now")
+        assert error.endswith("; give --hours as well, or leave --field out")
