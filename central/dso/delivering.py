@@ -38,6 +38,21 @@ class Rebound:
 NO_REBOUND = Rebound()
 
 
+def coming_back_w(rebound: Rebound, accepted_w: Floats) -> Floats:
+    """Return what comes back in each quarter [W], 0 or more, shape (quarters).
+
+    Args:
+        rebound: of the offer.
+        accepted_w: what is delivered, 0 or more, shape (quarters).
+    """
+    back_w = np.zeros_like(accepted_w)
+    for quarter in np.flatnonzero(accepted_w):
+        first = int(quarter) + rebound.first
+        span = slice(first, first + rebound.quarters)
+        back_w[span] += accepted_w[quarter] * rebound.share / rebound.quarters
+    return back_w
+
+
 @dataclass(frozen=True)
 class Taken:
     """The preliminary list, offer by offer.
@@ -121,6 +136,20 @@ class Taken:
         changed: Phasors = np.zeros((len(grid.nodes), power_w.shape[1]), dtype=complex)
         np.add.at(changed, self.node, power_w * self.unit_va[:, None])
         return changed.T
+
+    def back_w(self, power_w: Floats) -> Floats:
+        """Return what comes back of deliveries, against their direction [W], 0 or more.
+
+        Args:
+            power_w: delivered, shape (offers, quarters), which is that of the result too.
+        """
+        pairs = zip(self.rebounds, power_w, strict=True)
+        back_w = [coming_back_w(rebound, delivered_w) for rebound, delivered_w in pairs]
+        return np.array(back_w).reshape(power_w.shape)
+
+    def lasting_va(self, grid: Grid, power_w: Floats) -> Phasors:
+        """Return `changed_va` with what comes back of the deliveries in later quarters."""
+        return self.changed_va(grid, power_w - self.back_w(power_w))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from itertools import groupby
 
 import numpy as np
 
-from central.dso.delivering import Rebound, Taken
+from central.dso.delivering import Rebound, Taken, coming_back_w
 from central.dso.expectation import Expectation
 from central.dso.grid.model import Floats, Grid
 from central.dso.limits import Limits
@@ -140,21 +140,6 @@ def taken_orders(grid: Grid, orders: Sequence[Ordered], baseline_w: Floats) -> T
         power_w=np.array(possible_w).reshape(baseline_w.shape),
         rebounds=[each.rebound for each in orders],
     )
-
-
-def coming_back_w(rebound: Rebound, accepted_w: Floats) -> Floats:
-    """Return what comes back in each quarter [W], 0 or more, shape (quarters).
-
-    Args:
-        rebound: of the offer.
-        accepted_w: what is delivered, 0 or more, shape (quarters).
-    """
-    back_w = np.zeros_like(accepted_w)
-    for quarter in np.flatnonzero(accepted_w):
-        first = int(quarter) + rebound.first
-        span = slice(first, first + rebound.quarters)
-        back_w[span] += accepted_w[quarter] * rebound.share / rebound.quarters
-    return back_w
 
 
 def _refuse_twice(orders: Sequence[Ordered]) -> None:

@@ -2,7 +2,8 @@
 
 What the transformers take from the transmission grid, quarter by quarter: before the TSO asks
 for anything, with the DSO's own activation in it, since otherwise the TSO would buy the same
-relief twice; and once more after the market and its validation.
+relief twice; and once more after the market and its validation, with what is approved and what
+comes back of it later.
 """
 
 from dataclasses import dataclass

@@ -17,7 +17,6 @@ from central.aggregator.portfolio import Portfolio
 from central.documents.header import Buyer, Document, Envelope, Reference
 from central.documents.outcome import AwardKind, MarketOutcome, Stage
 from central.documents.validation import TechnicalValidation, Verdict
-from central.dso.delivering import Taken
 from central.dso.validation import Validation
 from central.market.book import Book
 from central.market.clearing import Clearing
@@ -25,7 +24,7 @@ from central.market.outcome import market_outcome
 from central.market.rounds import ceilings_after, holds, next_clearing
 from central.market.rules import Rules
 from central.scd.sessions import RowState
-from central.sessions.dso_validation import taken_offers
+from central.sessions.dso_validation import profiles_after, taken_offers
 from central.sessions.dso_work import DsoWork
 from central.sessions.durable import DurableSession, Ended
 
@@ -40,7 +39,6 @@ class _Round:
     number: int
     clearing: Clearing
     preliminary: MarketOutcome | None = None
-    taken: Taken | None = None
     validation: Validation | None = None
 
 
@@ -112,12 +110,8 @@ class Auction:
         """Return the profile with what the grid bears in it, I-12."""
         if not preliminary.awards:
             return Ended(state=RowState.NOTHING, told="as before")
-        validation, taken = self._validated(preliminary), self._now.taken
-        desk, work = self.work.desk, self.work
-        assert taken is not None  # noqa: S101 -- set with the validation
-        activated_va = taken.changed_va(desk.grid, validation.accepted_w)
-        setting = work.plan.setting
-        return Ended(desk.profiles(work.expected, setting, "after_validation", activated_va))
+        validation, work = self._validated(preliminary), self.work
+        return Ended(profiles_after(work.desk, work.expected, work.plan.setting, validation))
 
     def verdicts(self, preliminary: MarketOutcome) -> Ended:
         """Return what is approved, cut or refused, I-07."""
@@ -193,7 +187,6 @@ class Auction:
             desk, work = self.work.desk, self.work
             span = work.expected.expectation.interval
             taken = taken_offers(desk.grid, span, preliminary.awards, self.book.offers)
-            self._now.taken = taken
             self._now.validation = desk.validate(work.expected, work.plan.setting, taken)
         return self._now.validation
 

@@ -10,14 +10,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from central.documents.encoding import opened
 from central.documents.header import Reference
 from central.documents.offer import FlexOffer
 from central.documents.outcome import MarketOutcome
 from central.dso.delivering import Taken
-from central.dso.dispatch import coming_back_w
 from central.dso.grid.model import Floats, Grid, Phasors
 from central.scd.documents import DocumentQuery
 from central.scd.ports import DocumentStore
@@ -36,17 +33,20 @@ class CountedOn:
 
     Args:
         taken: what was sold for sure, in the quarter-hours of `reach_of`.
-        back_w: what comes back of it, against its direction, shape (offers, quarters).
         quarters: the last ones, which are those of the hours.
     """
 
     taken: Taken
-    back_w: Floats
     quarters: int
+
+    @property
+    def back_w(self) -> Floats:
+        """Return what comes back of it, against its direction [W], shape (offers, quarters)."""
+        return self.taken.back_w(self.taken.power_w)
 
     def changed_va(self, grid: Grid) -> Phasors:
         """Return what it makes each node draw more in the hours, shape (quarters, nodes) [VA]."""
-        return self.taken.changed_va(grid, self.taken.power_w - self.back_w)[-self.quarters :]
+        return self.taken.lasting_va(grid, self.taken.power_w)[-self.quarters :]
 
     def statement(self) -> str:
         """Return it in words: energy sold in the hours, and energy that comes back in them."""
@@ -84,11 +84,7 @@ def counted_on(
     awards = sold_for_sure(outcomes, reach)
     offers = list(_named(store, {each.offer for each in awards}))
     taken = taken_offers(grid, reach, awards, offers)
-    back_w = np.array([
-        coming_back_w(rebound, power_w)
-        for rebound, power_w in zip(taken.rebounds, taken.power_w, strict=True)
-    ]).reshape(taken.power_w.shape)  # fmt: skip
-    return CountedOn(taken, back_w, interval.duration_ms // QUARTER_MS)
+    return CountedOn(taken, interval.duration_ms // QUARTER_MS)
 
 
 def _named(store: DocumentStore, names: Iterable[Reference]) -> Iterator[FlexOffer]:

@@ -20,7 +20,7 @@ from central.documents.encoding import opened
 from central.documents.header import Direction, QuarterPower
 from central.documents.offer import FlexOffer
 from central.documents.order import FlexOrder
-from central.dso.dispatch import coming_back_w
+from central.dso.delivering import coming_back_w
 from central.dso.forecast.history import History, Origin
 from central.dso.telling.orders import rebound_of
 from central.market.delivery import Call, Place, delivered_shares, deliveries

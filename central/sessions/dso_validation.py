@@ -15,6 +15,7 @@ import numpy as np
 from central.documents.header import Direction, Document, Horizon, Reference
 from central.documents.offer import FlexOffer
 from central.documents.outcome import Award, MarketOutcome
+from central.documents.substation import SubstationProfile
 from central.dso.delivering import Taken
 from central.dso.grid.model import Floats, Grid
 from central.dso.powerflow import Setting
@@ -67,8 +68,7 @@ def dso_validation(
     with row(assess_row):
         validation = desk.validate(expected, setting, taken)
     with row(profile_row):
-        activated_va = taken.changed_va(desk.grid, validation.accepted_w)
-        profiles = desk.profiles(expected, setting, "after_validation", activated_va)
+        profiles = profiles_after(desk, expected, setting, validation)
     with row(answer_row):
         answer = desk.verdicts(
             expected,
@@ -78,6 +78,18 @@ def dso_validation(
             offers={award.offer.mrid: award.offer for award in outcome.awards},
         )
     return Validated(validation, (*profiles, answer), row.done)
+
+
+def profiles_after(
+    desk: Desk, expected: Expected, setting: Setting, validation: Validation
+) -> list[SubstationProfile]:
+    """Return the profiles (I-12) with what is approved, and what comes back of it later.
+
+    Raises:
+        NotConverged: a quarter has no power flow.
+    """
+    activated_va = validation.taken.lasting_va(desk.grid, validation.accepted_w)
+    return desk.profiles(expected, setting, "after_validation", activated_va)
 
 
 def taken_offers(

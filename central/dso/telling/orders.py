@@ -16,8 +16,8 @@ from central.documents.header import Direction, Document, Reference
 from central.documents.offer import FlexOffer
 from central.documents.order import FlexOrder, OrderedOffer, SetPoint
 from central.documents.outcome import MarketOutcome, Stage
-from central.dso.delivering import NO_REBOUND, Rebound
-from central.dso.dispatch import Ordered, coming_back_w
+from central.dso.delivering import NO_REBOUND, Rebound, coming_back_w
+from central.dso.dispatch import Ordered
 from central.dso.grid.model import Booleans, Floats, Grid, Phasors
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS, Interval

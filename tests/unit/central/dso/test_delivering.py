@@ -150,3 +150,15 @@ def test_offers_that_make_no_sense_are_refused(wrong: dict[str, object], reason:
     with pytest.raises(Rejected) as caught:
         Taken.of(GRID, ["a", "b"], **good)  # type: ignore[arg-type]
     assert caught.value.reason == reason
+
+
+def test_what_lasts_of_deliveries_is_less_what_comes_back_of_them() -> None:
+    power_w = np.zeros((2, 6))
+    power_w[0, 1], power_w[1, 2] = 100.0, 60.0
+    offers = taken(power_w, Rebound(share=0.8, first=2, quarters=2), Rebound(0.5, 3, 3))
+    np.testing.assert_allclose(offers.back_w(power_w), [[0, 0, 0, 40, 40, 0], [0, 0, 0, 0, 0, 10]])
+    lasting_va = offers.lasting_va(GRID, power_w)
+    unit = 1 + 0.3j
+    assert lasting_va[:, 2] == pytest.approx([0, -100 * unit, 0, 40 * unit, 40 * unit, 0])
+    assert lasting_va[:, 5] == pytest.approx([0, 0, 60 * unit, 0, 0, -10 * unit])
+    assert not taken(np.zeros((2, 3))).lasting_va(GRID, np.zeros((2, 3))).any()

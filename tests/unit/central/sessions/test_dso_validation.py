@@ -11,7 +11,9 @@ from central.documents.header import Buyer, Direction, Horizon, Reference
 from central.documents.offer import Acceptance, FlexOffer, OfferedQuarter, PriceStep
 from central.documents.offer import Rebound as ToldRebound
 from central.documents.outcome import Award, AwardedQuarter, AwardKind, MarketOutcome, Stage
+from central.documents.substation import SubstationProfile
 from central.documents.validation import TechnicalValidation, Verdict
+from central.dso.grid.model import Floats
 from central.dso.powerflow import AS_BUILT
 from central.sessions.desk import Desk, Expected
 from central.sessions.dso_validation import Validated, dso_validation, taken_offers
@@ -114,6 +116,26 @@ def test_what_it_does_not_is_cut_with_the_limit_that_binds(made: Desk, expected:
     assert binding.bound in {Bound.LINE, Bound.TRANSFORMER, Bound.UNDERVOLTAGE}
     assert sum(q.power_w for q in verdict.quarters) < 900_000
     assert decode(encode(answer)) == answer
+
+
+def drawn_w(profile: SubstationProfile) -> Floats:
+    return np.array([each.load_w - each.generation_w for each in profile.balance])
+
+
+def test_the_profile_for_the_tso_has_what_comes_back_in_it(made: Desk, expected: Expected) -> None:
+    """The TSO sees no relief without its return, the same quarters and energy as the offer says."""
+    told = ToldRebound(share_permille=900, delay_s=0, duration_s=5_400)
+    pod = made.grid.pods[0]
+    found = validated(made, expected, [offer(expected, 1, pod, 3_000, rebound=told)])
+    (before,) = made.profiles(
+        expected, AS_BUILT, "after_validation", np.zeros((96, 1), dtype=complex)
+    )
+    after = found.documents[0]
+    assert isinstance(after, SubstationProfile)
+    more_w = drawn_w(after) - drawn_w(before)
+    expected_w = np.zeros(96)
+    expected_w[NOON], expected_w[NOON + 1 : NOON + 7] = -3_000, 450
+    np.testing.assert_allclose(more_w, expected_w, atol=1)
 
 
 def test_a_rebound_is_counted_in_quarters(made: Desk, expected: Expected) -> None:
