@@ -4,11 +4,10 @@ import argparse
 import csv
 from pathlib import Path
 
-from central.dso.grid.file import write_network
+from central.dso.grid.file import cannot_write, write_network
 from central.dso.grid.listing import LISTS, Row
 from central.grids.looking import grid_asked
 from ledger.command import Exit, show
-from ledger.errors import Rejected
 
 
 def give(arguments: argparse.Namespace) -> int:
@@ -40,6 +39,5 @@ def _write_csv(path: Path, rows: list[Row]) -> Path:
             writer.writeheader()
             writer.writerows(rows)
     except OSError as error:
-        what = error.strerror or "cannot be written"
-        raise Rejected(what, where=str(path), reason="cannot_write") from error
+        raise cannot_write(path, error) from error
     return path

@@ -10,13 +10,14 @@ network, so that either half can be read, and drawn, by itself.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from power_grid_model import DatasetType
+from power_grid_model import DatasetType, power_grid_meta_data
 from power_grid_model.errors import PowerGridError
 from power_grid_model.utils import (
     json_deserialize,
@@ -180,8 +181,22 @@ def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        what = error.strerror or "cannot be written"
-        raise Rejected(what, where=str(path), reason="cannot_write") from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> Rejected:
+    """Return what is told of a file that somebody named and that cannot be written."""
+    match error:
+        case IsADirectoryError():
+            remedy = "it is a folder: name a file in it"
+        case FileExistsError() | NotADirectoryError():
+            remedy = "a file stands where a folder is needed: name another folder"
+        case FileNotFoundError():
+            remedy = "make the folder first"
+        case _:
+            remedy = "check the path, and that it may be written"
+    what = error.strerror or "cannot be written"
+    return Rejected(what, where=str(path), remedy=remedy, reason="cannot_write")
 
 
 def table_of(grid: Grid, network: str) -> GridTable:
@@ -232,7 +247,9 @@ def read_network(path: Path) -> Network:
 
     Raises:
         Rejected: `bad_network`: it cannot be read, or it holds what the platform does not model
-            and would leave out of its own sums: loads, regulators, windings by the three.
+            and would leave out of its own sums: loads, regulators, windings by the three;
+            a column that the engine does not know and would pass over (seen in JSON alone: of
+            msgpack it tells nothing); an identifier twice.
     """
     try:
         if path.suffix == _MSGPACK:
@@ -248,18 +265,64 @@ def read_network(path: Path) -> Network:
     if strange := sorted(network.keys() - {*_KINDS}):
         why = _DRAWN_BY_PODS if strange[0] in _LOADS else _NOT_MODELLED
         raise _bad_network(path, f"holds {strange[0]}; {why}")
+    if not all(map(_is_input, network, network.values())):
+        raise _bad_network(path, "is an update, an output or a batch")
     if missing := [kind for kind in ("node", "source") if kind not in network]:
         raise _bad_network(path, f"has no {missing[0]}")
+    if path.suffix != _MSGPACK:
+        _need_known_columns(path)
+    _need_once(path, network)
     return network
 
 
-def _bad_network(path: Path, what: str) -> Rejected:
-    return Rejected(
-        what,
-        where=str(path),
-        remedy="it must be input data of power-grid-model, as JSON or .msgpack",
-        reason="bad_network",
-    )
+def _is_input(kind: str, values: Any) -> bool:  # noqa: ANN401 -- the engine gives a batch as dict, too
+    expected = power_grid_meta_data[DatasetType.input][kind].dtype
+    return isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype == expected
+
+
+def _need_known_columns(path: Path) -> None:
+    """Refuse what the engine would pass over: keys of rows that it has no column for."""
+    for kind, rows in _read_json(path)["data"].items():
+        known = power_grid_meta_data[DatasetType.input][kind].dtype.names or ()
+        for row in rows:
+            # A row may be a list, too; then the engine has refused columns that it does not know.
+            strange = sorted(row.keys() - {*known}) if isinstance(row, dict) else ()
+            if strange:
+                raise _bad_network(
+                    path, f"{kind} {row.get('id', '?')}: unknown column {', '.join(strange)}",
+                    f"the engine would pass over it: correct or take out; "
+                    f"columns of a {kind} are {', '.join(known)}",
+                )  # fmt: skip
+
+
+def _need_once(path: Path, network: Network) -> None:
+    """Refuse identifiers that stand for two elements, of one kind or of two."""
+    kinds: dict[int, list[str]] = defaultdict(list)
+    for kind, values in network.items():
+        for identifier in values["id"].tolist():
+            kinds[identifier].append(kind)
+    twice = [(key, owners) for key, owners in kinds.items() if len(owners) > 1]
+    if twice:
+        told = [_told_twice(*each) for each in twice[:_MOST_TOLD]]
+        more = [f"and {len(twice) - _MOST_TOLD} more"] if len(twice) > _MOST_TOLD else []
+        remedy = "give each element an identifier of its own"
+        raise _bad_network(path, "; ".join([*told, *more]), remedy)
+
+
+_MOST_TOLD = 5
+
+
+def _told_twice(identifier: int, owners: Sequence[str]) -> str:
+    times = {2: "twice"}.get(len(owners), f"{len(owners)} times")
+    return f"identifier {identifier} is there {times}: {', '.join(owners)}"
+
+
+def _bad_network(
+    path: Path,
+    what: str,
+    remedy: str = "it must be input data of power-grid-model, as JSON or .msgpack",
+) -> Rejected:
+    return Rejected(what, where=str(path), remedy=remedy, reason="bad_network")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -244,6 +244,15 @@ def test_an_export_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: To
         target = tmp_path / "file" / "net.json"
         status, _, err = told(capsys, "export", "--demo", "--to", target, "--as", form)
         assert (status, err.count("\n")) == (2, 1)
+    (tmp_path / "folder").mkdir()
+    for form, place, remedy in (
+        ("csv", "file", "a file stands where a folder is needed: name another folder"),
+        ("csv", "file/tables", "a file stands where a folder is needed: name another folder"),
+        ("pgm-json", "folder", "it is a folder: name a file in it"),
+        ("pgm-msgpack", "none/net.msgpack", "make the folder first"),
+    ):
+        status, _, err = told(capsys, "export", "--demo", "--to", tmp_path / place, "--as", form)
+        assert (status, err.endswith(f"; {remedy}\n")) == (2, True), err
     target = tmp_path / "dry"
     assert told(capsys, "export", "--demo", "--to", target, "--dry-run") == (0, "", "")
     assert not target.exists()

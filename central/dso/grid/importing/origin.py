@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from central.dso.grid.importing import MADE_UP_PODS
 from central.dso.grid.importing.conversion import Imported, converted
@@ -71,11 +72,24 @@ def _in_silence() -> Iterator[None]:
 def _pandapower(path: Path) -> Net:
     import pandapower  # noqa: PLC0415 -- see above
 
-    text = path.read_text(encoding="utf-8")
-    net = pandapower.from_json_string(text, convert=True)
+    net = pandapower.from_json_string(path.read_text(encoding="utf-8"))
     if not isinstance(net, pandapower.auxiliary.pandapowerNet):
-        raise _Unreadable("holds no net of pandapower")
-    return net
+        raise _Unreadable(_strange(net))
+    return pandapower.convert_format(net)
+
+
+def _strange(said: Any) -> str:  # noqa: ANN401 -- whatever JSON says
+    """Return what a JSON file is that holds no net, and what can be done with it."""
+    match said:
+        case {"schema": str(schema), "network": _}:
+            return f"is a grid file already ({schema}): type certiflex central grid check FILE"
+        case {"data": _, "type": _, "is_batch": _}:
+            return (
+                "is a network of power-grid-model, which needs no import: "
+                "write a grid file beside it that names it under network"
+            )
+        case _:
+            return "holds no net of pandapower"
 
 
 def _simbench(code: str) -> Net:

@@ -159,6 +159,62 @@ def test_what_is_not_modelled_is_refused(tmp_path: Path, added: dict[str, Any], 
     assert (refused.value.reason, told in str(refused.value)) == ("bad_network", True)
 
 
+def every(kind: str, **changed: object) -> Change:
+    """Return a change of the first row of a network's kind."""
+    return lambda network: network["data"][kind][0].update(changed)
+
+
+def again(kind: str) -> Change:
+    return lambda network: network["data"][kind].append(network["data"][kind][0])
+
+
+WRONG_NETWORKS: dict[str, tuple[Change, str]] = {
+    "unknown column": (every("line", i_max=145.0),
+                       "line 20: unknown column i_max; the engine would pass over it"),
+    "two of them": (every("node", color=3, area="x"), "node 10: unknown column area, color"),
+    "node twice": (again("node"), "identifier 10 is there twice: node, node; give each element"),
+    "node and line": (every("line", id=13), "identifier 13 is there twice: node, line"),
+    "branch twice": (again("transformer"), "identifier 30 is there twice: transformer, transform"),
+    "update": (lambda network: network.update(type="update"), "an update, an output or a batch"),
+    "batch": (lambda network: network.update(is_batch=True, data=[network["data"]] * 2),
+              "an update, an output or a batch"),
+    "sparse batch": (
+        lambda network: network.update(is_batch=True, data=[network["data"], {}]),
+        "an update, an output or a batch"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "told"), WRONG_NETWORKS.values(), ids=WRONG_NETWORKS)
+def test_what_the_engine_would_pass_over_is_told(path: Path, change: Change, told: str) -> None:
+    file = path.with_name("town.pgm.json")
+    network = json.loads(file.read_text())
+    change(network)
+    file.write_text(json.dumps(network))
+    with pytest.raises(Rejected) as refused:
+        read_grid(path)
+    assert (refused.value.reason, told in str(refused.value)) == ("bad_network", True), refused
+    assert str(file) in str(refused.value)
+
+
+def test_of_many_identifiers_that_stand_twice_the_first_are_told(path: Path) -> None:
+    file = path.with_name("town.pgm.json")
+    network = json.loads(file.read_text())
+    network["data"]["node"] *= 3
+    file.write_text(json.dumps(network))
+    with pytest.raises(Rejected, match=r"10 is there 3 times: node, node, node; .*; and 1 more"):
+        read_network(file)
+
+
+def test_a_network_of_lists_is_read_as_one_of_objects(path: Path) -> None:
+    file = path.with_name("town.pgm.json")
+    text = json_serialize(
+        dict(station().network), dataset_type=DatasetType.input, use_compact_list=True
+    )
+    file.write_text(text)
+    assert isinstance(json.loads(text)["data"]["node"][0], list)
+    assert same(read_grid(path), station())
+
+
 EMPTY = b'{"version":"1.0","type":"input","is_batch":false,"attributes":{},"data":{}}'
 
 

@@ -9,12 +9,14 @@ import pytest
 from pandapower.converter.cim.cim2pp.from_cim import from_cim
 
 from central.dso.grid.checking import faults
+from central.dso.grid.file import write_grid
 from central.dso.grid.importing.conversion import RefusedImport
 from central.dso.grid.importing.origin import imported
 from central.dso.powerflow import PowerFlow
 from ledger.errors import Rejected
 from tests.cgmes import CIM, write_cgmes
 from tests.foreign_nets import AGREED_PU, compared, drawn_va, town
+from tests.grids import station
 
 # pandapower and pandas tell their developers many things, by warnings.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -82,7 +84,9 @@ def test_cgmes_3_is_refused_in_words(tmp_path: Path, packed: bool) -> None:  # n
         ("none.json", "No such file"),
         ("none.xml", "cannot be read"),
         ("words.json", "cannot be read"),
-        ("list.json", "cannot be read"),
+        ("list.json", "holds no net of pandapower"),
+        ("town.grid.json", "is a grid file already (certiflex/grid/v1): type certiflex central gr"),
+        ("town.pgm.json", "is a network of power-grid-model, which needs no import"),
         ("folder", "no XML files there"),
         ("broken.zip", "cannot be read (BadZipFile"),
     ],
@@ -95,6 +99,7 @@ def test_what_cannot_be_read_is_one_line(
     (tmp_path / "list.json").write_text('{"a": 1}')
     (tmp_path / "broken.zip").write_bytes(b"no archive")
     (tmp_path / "folder").mkdir()
+    write_grid(station(), tmp_path / "town.grid.json")
     with pytest.raises(Rejected) as refused:
         imported(source)
     assert refused.value.reason == "bad_source"
