@@ -11,7 +11,7 @@ from central.dso.forecast.fitting import fits
 from central.dso.forecast.history import Customers, History, Past
 from central.dso.forecast.method import Method
 from central.dso.forecast.newcomers import like_their_group
-from central.dso.forecast.quantiles import HOURS, hourly_quantiles
+from central.dso.forecast.quantiles import HOURS, covered_pct, hourly_quantiles
 from central.dso.forecast.reservations import refuse_other_customers, reservations
 from central.dso.forecast.result import Band, Forecast, Provenance
 from central.dso.forecast.weather import Weather
@@ -66,7 +66,8 @@ def day_ahead(
     like_their_group(customers, new, mean_w, quantile_w, method.levels)
     scale_w[new] = np.sqrt((mean_w[new] ** 2).mean(axis=1))
     sum_w = sums.sums_w(mean_w)
-    sum_error_w = hourly_quantiles(*sums.residuals(scale_w), method.levels)
+    errors = sums.residuals(scale_w)
+    sum_error_w = hourly_quantiles(*errors, method.levels)
     return Forecast(
         start_ms=day_start_ms(day),
         known_until_ms=gate_ms(day),
@@ -75,6 +76,7 @@ def day_ahead(
         of_feeders=Band(sums.names, sum_w, sum_w + sum_error_w[:, :, hour]),
         provenance=Provenance.of(past),
         trained_days=method.trained_days,
+        covered_pct=covered_pct(*errors, method.levels, hourly_quantiles),
         weather_issued_ms=shared.issued_ms,
         notes=tuple(reservations(past, new, weather, shared)),
     )

@@ -33,7 +33,7 @@ from central.dso.forecast.history import (
 )
 from central.dso.forecast.method import Method
 from central.dso.forecast.newcomers import like_their_group
-from central.dso.forecast.quantiles import LEAST_RESIDUALS, column_quantiles
+from central.dso.forecast.quantiles import LEAST_RESIDUALS, column_quantiles, covered_pct
 from central.dso.forecast.reservations import refuse_other_customers, reservations, silent
 from central.dso.forecast.result import Band, Forecast, Provenance
 from central.dso.forecast.ridge import Sums, solve
@@ -94,7 +94,8 @@ def intraday(
     like_their_group(customers, new, mean_w, quantile_w, levels)
     scale_w[new] = np.sqrt((mean_w[new] ** 2).mean(axis=1))
     sum_w = sums.sums_w(mean_w)
-    sum_quantile_w = sum_w + column_quantiles(*sums.residuals(scale_w), levels)
+    errors = sums.residuals(scale_w)
+    sum_quantile_w = sum_w + column_quantiles(*errors, levels)
     return Forecast(
         start_ms=coming.start_ms,
         known_until_ms=now_ms,
@@ -103,6 +104,7 @@ def intraday(
         of_feeders=Band(sums.names, sum_w, sum_quantile_w),
         provenance=Provenance.of(past),
         trained_days=method.trained_days,
+        covered_pct=covered_pct(*errors, method.levels, column_quantiles),
         weather_issued_ms=shared.issued_ms,
         notes=(*reservations(past, new, weather, shared), *silent(last, new)),
     )

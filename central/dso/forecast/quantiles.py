@@ -1,5 +1,6 @@
 """How far what came lay from what was forecast: empirical quantiles by the hour of the day."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from central.dso.forecast.history import Booleans, Floats, Integers, Singles
 
 HOURS = 24
 LEAST_RESIDUALS = 12
+_PARTS = 3
+_FULL_PCT = 100.0
 
 
 def hourly_quantiles(
@@ -54,6 +57,45 @@ def column_quantiles(
     rising = np.where(counted, residual_w, np.inf).swapaxes(1, 2).copy()
     rising.sort(axis=2)
     return quantiles_of_sorted(rising, counted.sum(axis=1), levels)
+
+
+def covered_pct(
+    residual_w: Floats,
+    counted: Booleans,
+    levels: tuple[float, ...],
+    quantiles: Callable[[Floats, Booleans, tuple[float, ...]], Floats],
+) -> float | None:
+    """Return what share of residuals lay between outer quantiles made without them [%].
+
+    Each third of the days is held against quantiles of the other two: days next to one another are
+    alike, so one day left out would be tested on its like. The means are those of one fit to all
+    the days, so what comes may lie outside a little more often. None if nothing can be tested.
+
+    Args:
+        residual_w: shape (rows, days, columns).
+        counted: which residuals there are, same shape.
+        levels: rising, between 0 and 1.
+        quantiles: `hourly_quantiles` or `column_quantiles`.
+
+    Source: Stone, Cross-Validatory Choice and Assessment of Statistical Predictions, Journal of the
+    Royal Statistical Society B 36 (1974), p. 111.
+    """
+    rows, days, columns = residual_w.shape
+    if not rows or len(levels) < 2:  # noqa: PLR2004 -- none lies between
+        return None
+    part = np.arange(days) * _PARTS // days == np.arange(_PARTS)[:, None]
+    there = np.broadcast_to(counted, (_PARTS, *counted.shape))
+    others = there & ~part[:, None, :, None]
+    tested = there & part[:, None, :, None] & others.any(axis=(2, 3), keepdims=True)
+    if not (count := int(tested.sum())):
+        return None
+    flat = (_PARTS * rows, days, columns)
+    errors_w = np.broadcast_to(residual_w, there.shape)
+    outer_w = quantiles(errors_w.reshape(flat), others.reshape(flat), (levels[0], levels[-1]))
+    steps_w = np.repeat(outer_w, columns // outer_w.shape[2], axis=2)
+    low_w, high_w = steps_w.reshape(2, _PARTS, rows, 1, columns)
+    inside = tested & (low_w <= errors_w) & (errors_w <= high_w)
+    return _FULL_PCT * int(inside.sum()) / count
 
 
 def _by_hour(of_slots: NDArray[Any]) -> NDArray[Any]:

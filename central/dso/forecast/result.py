@@ -107,6 +107,8 @@ class Forecast:
         of_feeders: sums over PODs, with the quantiles of the sums; empty if none were asked for.
         provenance: what the past that was looked at is made of.
         trained_days: days that errors were observed on.
+        covered_pct: how much of the errors of feeders lay between outer quantiles made without
+            them, see `quantiles.covered_pct`; None if it was not tested.
         weather_issued_ms: the newest word of the weather service used; None if none was.
         notes: reservations.
     """
@@ -118,6 +120,7 @@ class Forecast:
     of_feeders: Band
     provenance: Provenance
     trained_days: int
+    covered_pct: float | None
     weather_issued_ms: int | None
     notes: tuple[Note, ...]
 
@@ -153,10 +156,17 @@ class Forecast:
     def _statements(self) -> Iterator[str]:
         if self.levels:
             inside_pct = _FULL_PCT * (self.levels[-1] - self.levels[0])
-            yield (
-                f"between the outer quantiles lay {inside_pct:.0f} % of what came in "
-                f"{self.trained_days} days"
-            )
+            if self.covered_pct is None:
+                yield (
+                    f"{inside_pct:.0f} % of the errors of {self.trained_days} days lie between the "
+                    "outer quantiles by construction; not tested on other days"
+                )
+            else:
+                yield (
+                    f"between the outer quantiles of feeders, meant for {inside_pct:.0f} %, lay "
+                    f"{self.covered_pct:.0f} % of what came in {self.trained_days} days, each "
+                    "third tested on the errors of the others"
+                )
         past = self.provenance
         yield (
             f"of the known past {past.certified_pct:.0f} % is certified and "

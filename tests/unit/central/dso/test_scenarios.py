@@ -40,7 +40,8 @@ def forecast(seed: int = 1, *, pods: tuple[str, ...] = GRID.pods) -> Forecast:
         of_feeders=Band(
             tuple(member), sums_w, np.stack([sums_w - 900, sums_w, sums_w + 1500])
         ),
-        provenance=Provenance(0, 0, 0, 0), trained_days=28, weather_issued_ms=None, notes=(),
+        provenance=Provenance(0, 0, 0, 0), trained_days=28, covered_pct=None,
+        weather_issued_ms=None, notes=(),
     )  # fmt: skip
 
 

@@ -215,13 +215,18 @@ def test_the_quantiles_of_a_sum_are_narrower_than_the_sum_of_quantiles(lived: To
 
 
 def test_quantiles_of_a_sum_hold_what_they_say(lived: Town) -> None:
-    inside = []
+    inside, said_pct = [], []
     for days in range(43, 50):
         day = FIRST + timedelta(days=days)
-        sums = forecast(lived, day, feeders={"all": lived.pods}).of_feeders
+        found = forecast(lived, day, feeders={"all": lived.pods})
+        sums = found.of_feeders
+        assert found.covered_pct is not None
+        said_pct.append(found.covered_pct)
         actual_w = lived.actual_w(day).sum(axis=0)
         inside.append((sums.quantile_w[0, 0] <= actual_w) & (actual_w <= sums.quantile_w[-1, 0]))
     assert 0.75 <= np.mean(inside) <= 1
+    assert np.mean(said_pct) == pytest.approx(100 * np.mean(inside), abs=5)
+    assert "not tested" in forecast(lived).statement()
 
 
 def test_who_is_not_of_the_history_is_refused(lived: Town) -> None:

@@ -157,3 +157,5 @@ def test_sums_have_quantiles_of_their_own(lived: Town) -> None:
     assert np.allclose(found.of_feeders.mean_w[0], found.mean_w.sum(axis=0))
     width_w = found.of_feeders.quantile_w[-1, 0] - found.of_feeders.quantile_w[0, 0]
     assert (width_w < 0.8 * (found.quantile_w[-1] - found.quantile_w[0]).sum(axis=0)).all()
+    assert found.covered_pct is not None
+    assert 70 < found.covered_pct < 90, "less than by construction"

@@ -6,6 +6,7 @@ from central.dso.forecast.quantiles import (
     HOURS,
     LEAST_RESIDUALS,
     column_quantiles,
+    covered_pct,
     hourly_quantiles,
     quantiles_of_sorted,
 )
@@ -27,6 +28,41 @@ def test_the_residuals_are_left_as_they_are() -> None:
     before = RESIDUAL_W.copy()
     hourly_quantiles(RESIDUAL_W, np.ones(RESIDUAL_W.shape, np.bool_), LEVELS)
     assert np.array_equal(before, RESIDUAL_W)
+
+
+def test_each_third_of_the_days_is_tested_on_the_others() -> None:
+    residual_w = DICE.standard_normal((2, 9, 96))
+    residual_w[:, :3] *= 3.0
+    counted = DICE.random(residual_w.shape) < 0.8
+    inside = []
+    for third in (slice(0, 3), slice(3, 6), slice(6, 9)):
+        others = counted.copy()
+        others[:, third] = False
+        low_w, high_w = np.repeat(hourly_quantiles(residual_w, others, (0.05, 0.9)), 4, axis=2)
+        errors_w = residual_w[:, third]
+        held = (low_w[:, None] <= errors_w) & (errors_w <= high_w[:, None])
+        inside += held[counted[:, third]].tolist()
+    found = covered_pct(residual_w, counted, LEVELS, hourly_quantiles)
+    assert found is not None
+    assert found == 100 * np.mean(inside)
+    assert found < 75, "the first days are unlike the others, and 85 % would be by construction"
+    every = np.ones(residual_w.shape, np.bool_)
+    assert covered_pct(np.ones(residual_w.shape), every, LEVELS, hourly_quantiles) == 100.0
+    of_columns = covered_pct(residual_w[:, :, :5], every[:, :, :5], LEVELS, column_quantiles)
+    assert of_columns is not None
+    assert 0 < of_columns < 85
+
+
+def test_what_cannot_be_tested_is_not_said_to_be() -> None:
+    every = np.ones(RESIDUAL_W.shape, np.bool_)
+    for residual_w, counted, levels in (
+        (RESIDUAL_W[:0], every[:0], LEVELS),
+        (RESIDUAL_W[:, :1], every[:, :1], LEVELS),
+        (RESIDUAL_W, ~every, LEVELS),
+        (RESIDUAL_W, every, LEVELS[:1]),
+        (RESIDUAL_W, every, ()),
+    ):
+        assert covered_pct(residual_w, counted, levels, hourly_quantiles) is None
 
 
 def test_what_does_not_count_is_left_out() -> None:

@@ -20,11 +20,13 @@ def band(mean_w: float = 1.0, low_w: float = 0.0, high_w: float = 2.0) -> Band:
     return Band((POD,), np.array([[mean_w]]), quantile_w)
 
 
-def forecast(weather_issued_ms: int | None, *notes: Note) -> Forecast:
+def forecast(
+    weather_issued_ms: int | None, *notes: Note, covered_pct: float | None = None
+) -> Forecast:
     return Forecast(
         start_ms=900_000, known_until_ms=0, levels=(0.05, 0.95), of_pods=band(),
         of_feeders=Band((), np.zeros((0, 1)), np.zeros((2, 0, 1))),
-        provenance=Provenance.of(PAST), trained_days=28,
+        provenance=Provenance.of(PAST), trained_days=28, covered_pct=covered_pct,
         weather_issued_ms=weather_issued_ms, notes=notes,
     )  # fmt: skip
 
@@ -49,10 +51,17 @@ def test_certified_and_imported_are_told_apart() -> None:
 
 def test_the_statement_says_what_it_rests_on() -> None:
     told = forecast(0, Note(Reason.GAPS, "1 POD lacks 2 quarters")).statement()
-    assert "90 % of what came in 28 days" in told
+    assert "90 % of the errors of 28 days lie between the outer quantiles by construction" in told
+    assert "not tested on other days" in told
     assert "38 % is certified and 50 % imported" in told
     assert "weather as issued 1970-01-01T00:00Z" in told
     assert "1 POD lacks 2 quarters" in told
+
+
+def test_what_was_tested_is_told_beside_what_is_meant() -> None:
+    told = forecast(0, covered_pct=83.6).statement()
+    assert "meant for 90 %, lay 84 % of what came in 28 days" in told
+    assert "not tested" not in told
 
 
 def test_without_weather_it_warns() -> None:
