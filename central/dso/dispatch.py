@@ -8,8 +8,8 @@
 ```
 
 What is sent is checked as the market's list was: every quarter by AC power flow, with offers
-that do not deliver and with what comes back. Where a limit would break, less is dispatched, and
-the limit that stands against the rest is named.
+that do not deliver and with what comes back. Where a contract has no room or a limit would break,
+less is dispatched, and what stands against the rest is named.
 """
 
 from collections.abc import Iterator, Sequence
@@ -75,11 +75,39 @@ class DispatchedSetPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class BeyondContract:
+    """What of an order the contract of its POD leaves no room for, in a quarter.
+
+    Args:
+        offer: position in the orders.
+        quarter: number of the quarter.
+        offered_w, accepted_w: what is ordered, and what of it the contract leaves room for.
+    """
+
+    offer: int
+    quarter: int
+    offered_w: float
+    accepted_w: float
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Set-points by POD and time, and what of the orders could not be dispatched."""
+    """Set-points by POD and time, and what of the orders could not be dispatched.
+
+    Args:
+        set_points: by POD and time.
+        beyond: what contracts leave no room for: the grid is not asked to bear it.
+        cuts: what of the rest the grid cannot bear.
+    """
 
     set_points: tuple[DispatchedSetPoint, ...]
+    beyond: tuple[BeyondContract, ...]
     cuts: tuple[Cut, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all that was ordered is dispatched."""
+        return not (self.beyond or self.cuts)
 
 
 def dispatch(
@@ -115,7 +143,9 @@ def dispatch(
         for point in _points(grid, expectation, each, found.accepted_w[row], baseline_w[row])
     ]
     return Dispatch(
-        tuple(sorted(points, key=lambda one: (one.pod, one.interval.start_ms))), found.cuts
+        tuple(sorted(points, key=lambda one: (one.pod, one.interval.start_ms))),
+        tuple(_beyond(orders, taken)),
+        found.cuts,
     )
 
 
@@ -164,6 +194,14 @@ def _within_contract_w(grid: Grid, order: Ordered, baseline_w: Floats) -> Floats
     room_w = contract_w + (baseline_w if order.is_up else -baseline_w)
     possible_w: Floats = np.minimum(order.power_w, np.maximum(room_w, 0.0))
     return possible_w
+
+
+def _beyond(orders: Sequence[Ordered], taken: Taken) -> Iterator[BeyondContract]:
+    """Yield what of the orders is not in what is taken of them, since no contract has room."""
+    ordered_w = np.array([each.power_w for each in orders]).reshape(taken.power_w.shape)
+    for row, quarter in np.argwhere(taken.power_w < ordered_w).tolist():
+        possible_w = float(taken.power_w[row, quarter])
+        yield BeyondContract(row, quarter, float(ordered_w[row, quarter]), possible_w)
 
 
 def _points(

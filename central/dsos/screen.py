@@ -2,14 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from central.calendar import ROME
 from central.dso.assessment import Congestion
+from central.dso.dispatch import Ordered
 from central.dso.forecast.result import Forecast
 from central.dso.grid.model import Grid
 from central.dso.phases import Unbalance
@@ -228,7 +229,7 @@ def tell_validated(desk: Desk, validated: Validated) -> None:
 
 
 def tell_dispatched(desk: Desk, dispatched: Dispatched) -> None:
-    """Print each set-point, and what of the orders the grid cannot bear."""
+    """Print each set-point, and what of the orders is not dispatched, and why."""
     rows = [
         (point.pod.code, _clock(point.validity.start_ms), _clock(point.validity.end_ms),
          point.target_w, point.difference_w, f"{point.least_w} … {point.most_w}", point.sequence)
@@ -238,11 +239,49 @@ def tell_dispatched(desk: Desk, dispatched: Dispatched) -> None:
         _table(("pod", "from", "to", "target W", "less baseline W", "envelope W", "number"), rows)
     else:
         print("nobody has to move")
-    for cut in dispatched.dispatch.cuts[:_MOST_ROWS]:
-        ordered = dispatched.resolved[cut.offer].ordered
+    short = [*_short(desk, dispatched)]
+    for each in short[:_MOST_ROWS]:
         print(
-            f"{ordered.pod} gets {cut.accepted_w:.0f} of {cut.offered_w:.0f} W in quarter "
-            f"{cut.quarter}: {cut.binding.bound.value} of {cut.binding.name(desk.grid)}"
+            f"{each.ordered.pod} gets {each.accepted_w:.0f} of {each.asked_w:.0f} W at "
+            f"{_clock(each.start_ms)}: {each.limit} of {each.element} "
+            f"(order {each.ordered.order}, offer {each.ordered.offer})"
+        )
+    if len(short) > _MOST_ROWS:
+        print(f"and {len(short) - _MOST_ROWS} more; --json tells all")
+
+
+def short_figures(desk: Desk, dispatched: Dispatched) -> dict[str, Any]:
+    """Return what of the orders is not dispatched, and why, as JSON has it."""
+    return {"cuts": [
+        {"order": each.ordered.order, "offer": each.ordered.offer, "pod": each.ordered.pod,
+         "start_at": _instant(each.start_ms), "asked_w": round(each.asked_w, 1),
+         "accepted_w": round(each.accepted_w, 1), "limit": each.limit, "element": each.element}
+        for each in _short(desk, dispatched)
+    ]}  # fmt: skip
+
+
+class _Short(NamedTuple):
+    """What of an order is not dispatched in a quarter, and the limit that stands against it."""
+
+    ordered: Ordered
+    start_ms: int
+    asked_w: float
+    accepted_w: float
+    limit: str
+    element: str
+
+
+def _short(desk: Desk, dispatched: Dispatched) -> Iterator[_Short]:
+    """Yield what contracts leave no room for, then what the grid cannot bear of the rest."""
+    found = dispatched.dispatch
+    against = [*((each, "contract", "") for each in found.beyond),
+               *((each, each.binding.bound.value, each.binding.name(desk.grid))
+                 for each in found.cuts)]  # fmt: skip
+    for each, limit, element in against:
+        ordered = dispatched.resolved[each.offer].ordered
+        start_ms = dispatched.start_ms + each.quarter * QUARTER_MS
+        yield _Short(
+            ordered, start_ms, each.offered_w, each.accepted_w, limit, element or ordered.pod
         )
 
 

@@ -253,7 +253,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     from central.dso.telling.set_points import Silence
     from central.dsos.desks import at_desk, work_of
     from central.dsos.files import tell
-    from central.dsos.screen import progress_of, tell_dispatched
+    from central.dsos.screen import progress_of, short_figures, tell_dispatched
     from central.sessions.dso_dispatch import Called, admitted, dso_dispatch, held_set_points
 
     called = Called(
@@ -272,10 +272,11 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             silence=Silence(config.failsafe_after_s, config.failsafe_floor_w),
             progress=progress_of(arguments),
         )  # fmt: skip
-    tell(arguments, "dso-dispatch", dispatched.documents, dispatched.steps)
+    besides = short_figures(desk, dispatched)
+    tell(arguments, "dso-dispatch", dispatched.documents, dispatched.steps, besides)
     if not arguments.json:
         tell_dispatched(desk, dispatched)
-    return Exit.FALSE if dispatched.dispatch.cuts else Exit.OK
+    return Exit.OK if dispatched.dispatch.is_whole else Exit.FALSE
 
 
 def _import(arguments: argparse.Namespace) -> int:

@@ -59,9 +59,18 @@ class Admitted:
 
 @dataclass(frozen=True)
 class Dispatched:
-    """What is sent, what of the orders cannot be, and the orders as they were resolved."""
+    """What is sent, what of the orders cannot be, and the orders as they were resolved.
+
+    Args:
+        dispatch: by POD and time.
+        start_ms: of the first quarter that was looked at.
+        resolved: offer by offer.
+        documents: the set-points, I-09.
+        steps: the rows that have ended.
+    """
 
     dispatch: Dispatch
+    start_ms: int
     resolved: Sequence[Resolved]
     documents: tuple[SetPoint, ...]
     steps: list[str]
@@ -129,7 +138,7 @@ def dso_dispatch(
         documents = set_points(
             desk.grid, found, resolved, envelope=desk.envelope, silence=silence, held=orders.held
         )
-    return Dispatched(found, resolved, documents, row.done)
+    return Dispatched(found, expected.expectation.start_ms, resolved, documents, row.done)
 
 
 def held_set_points(store: DocumentStore, pods: frozenset[str]) -> dict[str, list[SetPoint]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from central.dso.delivering import NO_REBOUND, Rebound
-from central.dso.dispatch import Dispatch, Ordered, dispatch
+from central.dso.dispatch import BeyondContract, Dispatch, Ordered, dispatch
 from central.dso.expectation import expected
 from central.dso.grid.model import Grid
 from central.dso.limits import Limits
@@ -33,7 +33,7 @@ def dispatched(*orders: Ordered, load_w: float = 100e3, grid: Grid = GRID) -> Di
 
 def test_up_draws_less_and_down_draws_more_and_alike_quarters_are_one() -> None:
     found = dispatched(ordered(0, 20e3, 20e3, 30e3), ordered(1, 0, 10e3, up=False))
-    assert found.cuts == ()
+    assert found.is_whole
     first, second, third = found.set_points
     assert first.interval == Interval(0, 2 * QUARTER_MS)
     assert second.interval == Interval(2 * QUARTER_MS, 3 * QUARTER_MS)
@@ -50,6 +50,12 @@ def test_the_contract_is_never_left() -> None:
     targets = {point.pod: point.target_w for point in found.set_points}
     assert targets[GRID.pods[0]] == pytest.approx(300e3)
     assert targets[GRID.pods[1]] == pytest.approx(-300e3)
+    assert found.cuts == ()
+    assert found.beyond == (
+        BeyondContract(0, 0, 250e3, pytest.approx(200e3)),
+        BeyondContract(1, 0, 500e3, pytest.approx(400e3)),
+    )
+    assert not found.is_whole
 
 
 def test_what_comes_back_is_bounded_after_the_activation() -> None:
@@ -69,6 +75,8 @@ def test_nothing_is_sent_that_breaks_a_limit_and_it_is_said() -> None:
     ]
     found = dispatched(*wanted, grid=grid)
     assert found.cuts
+    assert found.beyond == ()
+    assert not found.is_whole
     drawn_w = np.full(len(grid.pods), 100e3)
     for point in found.set_points:
         assert point.target_w is not None
