@@ -10,13 +10,14 @@ import numpy as np
 
 from central.calendar import ROME
 from central.dso.assessment import Congestion
-from central.dso.dispatch import Ordered
+from central.dso.dispatch import BeyondContract, Ordered
 from central.dso.forecast.result import Forecast
 from central.dso.grid.model import Grid
 from central.dso.phases import Unbalance
 from central.dso.powerflow import Flow
 from central.dso.requesting import Need
 from central.dso.telling.incoming import Heard
+from central.dso.validation import Cut
 from central.sessions.desk import Desk
 from central.sessions.dso_dispatch import Dispatched
 from central.sessions.dso_validation import Validated
@@ -274,15 +275,14 @@ class _Short(NamedTuple):
 def _short(desk: Desk, dispatched: Dispatched) -> Iterator[_Short]:
     """Yield what contracts leave no room for, then what the grid cannot bear of the rest."""
     found = dispatched.dispatch
-    against = [*((each, "contract", "") for each in found.beyond),
-               *((each, each.binding.bound.value, each.binding.name(desk.grid))
-                 for each in found.cuts)]  # fmt: skip
-    for each, limit, element in against:
+    every: list[BeyondContract | Cut] = [*found.beyond, *found.cuts]
+    for each in every:
         ordered = dispatched.resolved[each.offer].ordered
+        limit, element = "contract", ordered.pod
+        if isinstance(each, Cut):
+            limit, element = each.binding.bound.value, each.binding.name(desk.grid)
         start_ms = dispatched.start_ms + each.quarter * QUARTER_MS
-        yield _Short(
-            ordered, start_ms, each.offered_w, each.accepted_w, limit, element or ordered.pod
-        )
+        yield _Short(ordered, start_ms, each.offered_w, each.accepted_w, limit, element)
 
 
 def _named(congestion: Congestion) -> str:

@@ -52,8 +52,8 @@ def test_the_contract_is_never_left() -> None:
     assert targets[GRID.pods[1]] == pytest.approx(-300e3)
     assert found.cuts == ()
     assert found.beyond == (
-        BeyondContract(0, 0, 250e3, pytest.approx(200e3)),
-        BeyondContract(1, 0, 500e3, pytest.approx(400e3)),
+        BeyondContract(offer=0, quarter=0, offered_w=250e3, accepted_w=200e3),
+        BeyondContract(offer=1, quarter=0, offered_w=500e3, accepted_w=400e3),
     )
     assert not found.is_whole
 

@@ -9,6 +9,7 @@ from central.documents.header import Horizon
 from central.documents.order import SetPoint
 from central.dso.powerflow import AS_BUILT
 from central.dso.telling.set_points import Silence
+from central.dsos.screen import short_figures, tell_dispatched
 from central.scd.documents import checked
 from central.sessions.desk import Desk, Expected
 from central.sessions.dso_dispatch import (
@@ -56,6 +57,26 @@ def test_every_pod_is_told_and_the_row_has_ended(made: Desk, expected: Expected)
         one: -200, other: -300
     }  # fmt: skip
     assert {each.sender for each in found.documents} == {made.parties.dso}
+
+
+def test_what_a_contract_leaves_no_room_for_is_told(
+    made: Desk, expected: Expected, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pod = made.grid.pods[0]
+    contract_w = int(made.grid.connections[0].contract_w)
+    wanted_w, room_w = contract_w + 3_500, contract_w + 3_048  # it draws 3 kW and 48 W then
+    given = called(span(expected), {pod: {48: wanted_w}})
+    found = dispatched(made, expected, given)
+    order, offer = given.orders[0].mrid, given.offers[0].mrid
+    assert short_figures(made, found) == {"cuts": [{
+        "order": order, "offer": offer, "pod": pod, "start_at": "2026-06-18T12:00:00+02:00",
+        "asked_w": wanted_w, "accepted_w": room_w, "limit": "contract", "element": pod,
+    }]}  # fmt: skip
+    tell_dispatched(made, found)
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"{pod} gets {room_w} of {wanted_w} W at 18 12:00: contract of {pod} "
+        f"(order {order}, offer {offer})"
+    )
 
 
 def test_without_orders_nobody_is_told(made: Desk, expected: Expected) -> None:
