@@ -1,7 +1,8 @@
 """Weather from a file or an address, as CSV or JSON: the shell of `central.dso.forecast.weather`.
 
 A row says what is expected from an instant on, and when that was said; rows of one issue follow one
-another at the same distance, of a quarter of an hour or some:
+another at the same distance, of a quarter of an hour or some. Rows may be wanting: then the issue
+says nothing about their time.
 
 ```
 issued,start,irradiance_w_m2,temperature_c
@@ -16,16 +17,18 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import NoReturn
 
 import httpx
 import numpy as np
+from numpy.typing import NDArray
 
-from central.dso.forecast.weather import Issue, Weather
+from central.dso.forecast.weather import Issue, Weather, told_utc
 from ledger.errors import Refused, Rejected, Unavailable, unreadable
 from ledger.facts.interval import QUARTER_MS
 
@@ -33,7 +36,15 @@ LONGEST_BYTES = 64 * 1024 * 1024
 _TIMEOUT_S = 10.0
 _KEYS = ("issued", "start")
 
-Row = tuple[int, int, list[float]]
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row: its number in the file, what it says, and when it said it."""
+
+    number: int
+    issued_ms: int
+    start_ms: int
+    values: list[float]
 
 
 class WeatherAway(Unavailable):
@@ -128,20 +139,21 @@ def _json_rows(text: str, source: str) -> Sequence[Mapping[str, object]]:
     return rows
 
 
-def _table(rows: Sequence[Mapping[str, object]], source: str) -> tuple[tuple[str, ...], list[Row]]:
+def _table(rows: Sequence[Mapping[str, object]], source: str) -> tuple[tuple[str, ...], list[_Row]]:
     if not rows:
         _reject(source, "no rows")
     columns = tuple(name for name in rows[0] if name not in _KEYS)
     if not columns or any(key not in rows[0] for key in _KEYS):
         remedy = "give issued, start and at least one value, for example irradiance_w_m2"
         _reject(source, f"the columns are {', '.join(map(str, rows[0]))}", remedy)
-    table: list[Row] = []
+    table: list[_Row] = []
     for number, row in enumerate(rows, 1):
         where = f"{source}, row {number}"
         if row.keys() != rows[0].keys() or None in row.values():
             _reject(where, "the columns are not those of the first row")
         issued_ms, start_ms = (_instant_ms(row[key], key, where) for key in _KEYS)
-        table.append((issued_ms, start_ms, [_number(row[name], name, where) for name in columns]))
+        values = [_number(row[name], name, where) for name in columns]
+        table.append(_Row(number, issued_ms, start_ms, values))
     return columns, table
 
 
@@ -165,17 +177,42 @@ def _number(told: object, name: str, where: str) -> float:
     return value
 
 
-def _issues(table: list[Row], source: str) -> Iterable[Issue]:
-    for issued_ms, of_issue in groupby(sorted(table, key=lambda row: row[:2]), lambda row: row[0]):
+def _issues(table: list[_Row], source: str) -> Iterator[Issue]:
+    """Yield each issue, one with holes in pieces."""
+    in_turn = sorted(table, key=lambda row: (row.issued_ms, row.start_ms))
+    for issued_ms, of_issue in groupby(in_turn, lambda row: row.issued_ms):
         rows = list(of_issue)
-        steps_ms = {later[1] - sooner[1] for sooner, later in pairwise(rows)} or {QUARTER_MS}
-        step_ms = min(steps_ms)
-        if len(steps_ms) > 1 or step_ms <= 0 or step_ms % QUARTER_MS:
-            told = ", ".join(f"{step // 1000} s" for step in sorted(steps_ms)[:3])
-            remedy = "one distance, of a quarter of an hour or some, and no row twice"
-            _reject(f"{source}, issue of {issued_ms} ms", f"its rows are {told} apart", remedy)
-        values = np.repeat(np.array([row[2] for row in rows]), step_ms // QUARTER_MS, axis=0)
-        yield Issue(issued_ms, rows[0][1], values)
+        apart_ms = np.diff([row.start_ms for row in rows])
+        step_ms = int(min(apart_ms, default=QUARTER_MS))
+        _need_one_distance(rows, apart_ms, step_ms, source)
+        for piece in np.split(np.arange(len(rows)), np.flatnonzero(apart_ms > step_ms) + 1):
+            values = np.array([rows[place].values for place in piece])
+            of_quarters = np.repeat(values, step_ms // QUARTER_MS, axis=0)
+            yield Issue(issued_ms, rows[piece[0]].start_ms, of_quarters)
+
+
+def _need_one_distance(
+    rows: Sequence[_Row], apart_ms: NDArray[np.int64], step_ms: int, source: str
+) -> None:
+    """Refuse rows that are not at one distance but for holes of whole steps.
+
+    Two longer distances in a row are no holes, but another distance.
+    """
+    if step_ms <= 0 or step_ms % QUARTER_MS:
+        odd = apart_ms == step_ms
+    else:
+        longer = apart_ms > step_ms
+        odd = apart_ms % step_ms > 0
+        odd[1:] |= longer[1:] & longer[:-1]
+    for place in np.flatnonzero(odd)[:1]:
+        row = rows[place + 1]
+        _reject(
+            f"{source}, row {row.number}",
+            f"start {told_utc(row.start_ms)} is {apart_ms[place] // 1000} s after the one before "
+            f"it in the issue of {told_utc(row.issued_ms)}",
+            "one distance in an issue, of a quarter of an hour or some, and no row twice; rows may "
+            "be wanting, but not on both sides of one",
+        )
 
 
 def _reject(where: str, what: str, remedy: str = "mend the source") -> NoReturn:

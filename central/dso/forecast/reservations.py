@@ -7,7 +7,7 @@ import numpy as np
 from central.dso.forecast.features import Shared
 from central.dso.forecast.history import Booleans, Customers, History, Origin, Past
 from central.dso.forecast.result import Note, Reason
-from central.dso.forecast.weather import Weather
+from central.dso.forecast.weather import Weather, told_utc
 from ledger.errors import Rejected
 from ledger.facts.interval import QUARTER_MS
 
@@ -45,6 +45,8 @@ def reservations(
         yield Note(Reason.NO_WEATHER, "no weather was given")
     elif shared.lacking:
         yield Note(Reason.NO_WEATHER, f"the weather given is not used: {shared.lacking}")
+    if weather is not None:
+        yield from _weather_gaps(weather, past)
 
 
 def silent(last: Past, new: Booleans) -> Iterator[Note]:
@@ -54,6 +56,26 @@ def silent(last: Past, new: Booleans) -> Iterator[Note]:
     if which.any():
         said = f"{which.sum()} PODs said nothing in {quarters} quarters: as forecast a day ahead"
         yield _about(Reason.NOTHING_RECENT, said, last, which)
+
+
+def _weather_gaps(weather: Weather, past: Past) -> Iterator[Note]:
+    """Yield that words of the service, known by then and about these days, have holes."""
+    looked_at = past.interval
+    holes = [
+        hole
+        for hole in weather.holes
+        if hole.issued_ms <= looked_at.end_ms and hole.interval.end_ms > looked_at.start_ms
+    ]
+    if holes:
+        quarters = sum(hole.interval.duration_ms for hole in holes) // QUARTER_MS
+        first, words = holes[0], len({hole.issued_ms for hole in holes})
+        begin, end = told_utc(first.interval.start_ms), told_utc(first.interval.end_ms)
+        yield Note(
+            Reason.WEATHER_GAPS,
+            f"{words} issues of the weather lack {quarters} quarters, first that of "
+            f"{told_utc(first.issued_ms)} from {begin} to {end}: what was said before counts "
+            "there, if anything was",
+        )
 
 
 def _about(reason: Reason, said: str, past: Past, which: Booleans) -> Note:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
 import numpy as np
 
 from central.dso.forecast.history import Floats, Origin, Past
+from central.dso.forecast.weather import told_utc
 from ledger.errors import InvariantBroken
 from ledger.facts.interval import QUARTER_MS, Interval
 
@@ -22,6 +22,7 @@ class Reason(StrEnum):
     GAPS = "gaps"
     NOTHING_RECENT = "nothing_recent"
     NO_WEATHER = "no_weather"
+    WEATHER_GAPS = "weather_gaps"
     IMPORTED = "imported"
     CALLED = "called"
 
@@ -175,6 +176,5 @@ class Forecast:
         if self.weather_issued_ms is None:
             yield "generation is forecast from like days alone: keep a wide margin"
         else:
-            issued = datetime.fromtimestamp(self.weather_issued_ms / 1000, UTC)
-            yield f"with the weather as issued {issued:%Y-%m-%dT%H:%MZ}"
+            yield f"with the weather as issued {told_utc(self.weather_issued_ms)}"
         yield from (note.said for note in self.notes)

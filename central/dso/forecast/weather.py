@@ -7,16 +7,17 @@
 ```
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from central.calendar import SLOTS, day_start_ms, gate_ms, slots
 from ledger.errors import Rejected
-from ledger.facts.interval import QUARTER_MS
+from ledger.facts.interval import QUARTER_MS, Interval
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
@@ -29,7 +30,10 @@ RENEWABLE = "renewable_w"
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One word of a service: `values[quarter, column]` from `start_ms` on, said at `issued_ms`."""
+    """One word of a service: `values[quarter, column]` from `start_ms` on, said at `issued_ms`.
+
+    A word with holes is several of one `issued_ms`, one for each piece between them.
+    """
 
     issued_ms: int
     start_ms: int
@@ -39,6 +43,14 @@ class Issue:
     def end_ms(self) -> int:
         """Return the first instant that it says nothing about any more."""
         return self.start_ms + len(self.values) * QUARTER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What a service left out of a word that it gave at `issued_ms`."""
+
+    issued_ms: int
+    interval: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Weather:
     def __post_init__(self) -> None:
         """Refuse what would be misread."""
         for issue in self.issues:
-            where = f"issue of {issue.issued_ms} ms"
+            where = f"issue of {told_utc(issue.issued_ms)}"
             if issue.values.ndim != 2 or issue.values.shape[1] != len(self.columns):  # noqa: PLR2004 -- a table
                 raise Rejected(
                     f"values of shape {issue.values.shape} for {len(self.columns)} columns",
@@ -68,7 +80,7 @@ class Weather:
                 )
             if issue.start_ms % QUARTER_MS:
                 raise Rejected(
-                    f"starts at {issue.start_ms} ms, not on a quarter",
+                    f"starts at {told_utc(issue.start_ms)}, not on a quarter",
                     where=where,
                     reason="weather_time",
                 )
@@ -79,6 +91,20 @@ class Weather:
                     remedy="leave the issue out, or end it before the hole",
                     reason="weather_value",
                 )
+
+    @property
+    def holes(self) -> Iterator[Hole]:
+        """Yield what is left out between the pieces of one word, by when that was said."""
+        in_turn = sorted(self.issues, key=lambda each: (each.issued_ms, each.start_ms))
+        for sooner, later in pairwise(in_turn):
+            if sooner.issued_ms == later.issued_ms and sooner.end_ms < later.start_ms:
+                yield Hole(later.issued_ms, Interval(sooner.end_ms, later.start_ms))
+
+
+def told_utc(unix_ms: int) -> str:
+    """Return an instant as a weather file has it: 2026-06-21T06:00Z, seconds if there are some."""
+    instant = datetime.fromtimestamp(unix_ms / 1000, UTC).replace(tzinfo=None)
+    return f"{instant.isoformat().removesuffix(':00')}Z"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from threading import Thread
 import pytest
 
 from central import weather
-from central.dso.forecast.weather import Weather
+from central.dso.forecast.weather import Hole, Weather
 from central.weather import WeatherAway, WeatherRefused, load_weather, read_weather
 from ledger.errors import Rejected
+from ledger.facts.interval import Interval
 
 CSV = """\
 issued,start,irradiance_w_m2,temperature_c
@@ -22,6 +23,7 @@ issued,start,irradiance_w_m2,temperature_c
 2026-06-20T06:00Z,2026-06-21T22:15Z,3,20
 2026-06-20T06:00Z,2026-06-21T22:00Z,1,21
 """
+HOUR_MS = 3_600_000
 ISSUED_MS = int(datetime(2026, 6, 21, 6, tzinfo=UTC).timestamp()) * 1000
 
 
@@ -61,9 +63,13 @@ def test_a_file_may_be_csv_or_json(tmp_path: Path) -> None:
         (CSV.replace("17.9", "17.9,4"), "row 2: the columns are not those"),
         (CSV.replace("21T23:00Z", "21T23:00"), "row 2: start '2026-06-21T23:00' has no offset"),
         (CSV.replace("2026-06-21T23:00Z", "tonight"), "row 2: start 'tonight' is no instant"),
-        (CSV.replace("21T23:00Z", "21T22:30Z"), "its rows are 1800 s, 5400 s apart"),
-        (CSV.replace("21T23:00Z", "21T22:00Z"), "its rows are 0 s, 7200 s apart"),
-        (CSV.replace("22:15Z", "22:05Z"), "its rows are 300 s apart"),
+        (CSV.replace("21T23:00Z", "21T22:45Z"), "row 3: start 2026-06-22T00:00Z is 4500 s after"),
+        (CSV.replace("21T23:00Z", "21T22:00Z"), "row 2: start 2026-06-21T22:00Z is 0 s after"),
+        (CSV.replace("22:15Z", "22:05Z"), "in the issue of 2026-06-20T06:00Z"),
+        (
+            f"{CSV}2026-06-21T06:00Z,2026-06-22T03:00Z,1,1\n2026-06-21T06:00Z,2026-06-22T06:00Z,1,1\n",
+            "row 7: start 2026-06-22T06:00Z is 10800 s after",
+        ),
         ('{"rows": 3}', "no list of rows"),
         ("[1, 2]", "no list of rows"),
         ('{"rows": [', "not JSON"),
@@ -72,6 +78,21 @@ def test_a_file_may_be_csv_or_json(tmp_path: Path) -> None:
 def test_what_is_no_weather_is_refused_with_its_row(text: str, told: str) -> None:
     with pytest.raises(Rejected, match=told):
         read_weather(text.encode(), "weather.csv")
+
+
+def test_rows_that_are_wanting_are_a_hole_of_their_issue() -> None:
+    wanting = "2026-06-21T06:00Z,2026-06-21T23:00Z,0,17.9\n"
+    more = "2026-06-21T06:00Z,2026-06-22T01:00Z,20,16\n2026-06-21T06:00Z,2026-06-22T02:00Z,30,15\n"
+    found = read_weather((CSV.replace(wanting, "") + more).encode(), "weather.csv")
+    older, before, after = found.issues
+    assert older.values.tolist() == [[1, 21], [3, 20]]
+    assert before.issued_ms == after.issued_ms == ISSUED_MS
+    assert before.values.tolist() == [[0, 18.5]] * 4
+    assert after.start_ms == ISSUED_MS + 18 * HOUR_MS
+    assert after.values[:, 0].tolist() == [12] * 4 + [20] * 4 + [30] * 4
+    left_out = Interval(ISSUED_MS + 17 * HOUR_MS, ISSUED_MS + 18 * HOUR_MS)
+    assert list(found.holes) == [Hole(ISSUED_MS, left_out)]
+    assert not list(read_weather(CSV.encode(), "weather.csv").holes)
 
 
 def test_bytes_that_are_no_text_are_refused() -> None:

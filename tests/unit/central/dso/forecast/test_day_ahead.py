@@ -10,8 +10,9 @@ from central.calendar import GATE_SLOT, day_start_ms, gate_ms
 from central.dso.forecast.day_ahead import day_ahead
 from central.dso.forecast.history import Customers, Floats, History, Origin
 from central.dso.forecast.result import Forecast, Reason
-from central.dso.forecast.weather import Issue, Weather
+from central.dso.forecast.weather import Issue, Weather, told_utc
 from ledger.errors import Rejected
+from ledger.facts.interval import QUARTER_MS
 from tests.neighbourhood import Town, town
 
 FIRST = date(2026, 5, 4)
@@ -190,6 +191,26 @@ def test_imports_and_weather_are_reserved(lived: Town) -> None:
     assert found.weather_issued_ms is None
     short = Weather(lived.weather.columns, lived.weather.issues[44:])
     assert "is not used" in forecast(lived, weather=short).statement()
+
+
+def test_a_hole_in_one_issue_costs_no_more_than_its_hours(lived: Town) -> None:
+    issues = list(lived.weather.issues)
+    for holed in (30, 48):  # one that is learnt from, and one that is too late to be known
+        each = issues[holed]
+        issues[holed : holed + 1] = [
+            replace(each, values=each.values[:140]),
+            replace(each, start_ms=each.start_ms + 144 * QUARTER_MS, values=each.values[144:]),
+        ]
+    whole, found = (
+        forecast(lived),
+        forecast(lived, weather=replace(lived.weather, issues=(*issues,))),
+    )
+    assert found.weather_issued_ms == whole.weather_issued_ms
+    (note,) = (note for note in found.notes if note.reason is Reason.WEATHER_GAPS)
+    assert note.said.startswith("1 issues of the weather lack 4 quarters, first that of ")
+    assert told_utc(lived.weather.issues[30].issued_ms) in note.said
+    assert not same(whole, found)
+    assert np.abs(whole.mean_w - found.mean_w).mean() < 0.01 * np.abs(whole.mean_w).mean()
 
 
 def test_thirty_days_are_enough(lived: Town) -> None:

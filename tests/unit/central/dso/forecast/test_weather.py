@@ -72,7 +72,7 @@ def test_days_of_other_lengths_lie_by_the_clock(day: date, known_slots: int) -> 
     [
         (np.zeros((4, 2)), 0, "shape"),
         (np.zeros(4), 0, "shape"),
-        (np.zeros((4, 1)), 5, "not on a quarter"),
+        (np.zeros((4, 1)), 60_000, "issue of 1970-01-01T00:00Z: starts at 1970-01-01T00:01Z"),
         (np.array([[np.nan]]), 0, "no number"),
     ],
 )
