@@ -82,13 +82,21 @@ def day(text: str) -> date:
     """Return the day that an argument names.
 
     Raises:
-        ArgumentTypeError: it is none.
+        ArgumentTypeError: it is none, or so far away that the calendar ends before what is asked
+            of it: the day after, the weeks before.
     """
     try:
-        return date.fromisoformat(text)
+        named = date.fromisoformat(text)
     except ValueError:
         what = f"{text!r} is no day; write it as 2026-10-25"
         raise argparse.ArgumentTypeError(what) from None
+    if not _FIRST_DAY <= named <= _LAST_DAY:
+        what = f"{text!r} is not within {_FIRST_DAY} … {_LAST_DAY}; write it as 2026-10-25"
+        raise argparse.ArgumentTypeError(what)
+    return named
+
+
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 
 
 def run(made: argparse.ArgumentParser, argv: Sequence[str]) -> int:

@@ -140,7 +140,7 @@ def named(session: str) -> Gates:
             start = datetime.strptime(when, _TOLD).replace(tzinfo=UTC)
             made = real_time(day_of(int(start.timestamp()) * _MS_PER_S))
         return next(each for each in made if each.session == session)
-    except (ValueError, StopIteration):
+    except (ValueError, OverflowError, StopIteration):
         raise Rejected(
             f"no session is called {session!r}",
             where="$.session",

@@ -128,3 +128,10 @@ def test_a_day_that_is_none_is_told_with_how_to_write_one() -> None:
     assert command.day("2026-10-25") == date(2026, 10, 25)
     with pytest.raises(argparse.ArgumentTypeError, match=r"'2026-13-40' is no day; write it as"):
         command.day("2026-13-40")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "1999-12-31", "2200-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_none(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not within 2000-01-01 … 2199-12-31"):
+        command.day(text)
+    assert command.day("2000-01-01") < command.day("2199-12-31")

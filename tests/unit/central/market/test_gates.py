@@ -91,7 +91,8 @@ def test_a_session_is_found_by_its_name(day: date) -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "day-ahead", "day-ahead 2026-02-30", "day-ahead 20261025", "real-time 2026-10-25T00:05Z",
-     "real-time 2026-10-25", "Day-ahead 2026-10-25", "day-ahead 2026-10-25 "],
+     "real-time 2026-10-25", "Day-ahead 2026-10-25", "day-ahead 2026-10-25 ",
+     "day-ahead 9999-12-31", "day-ahead 0001-01-01", "real-time 9999-12-31T23:00Z"],
 )  # fmt: skip
 def test_what_is_no_session_is_refused_by_name(name: str) -> None:
     with pytest.raises(Rejected) as caught:
