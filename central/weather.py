@@ -15,7 +15,6 @@ In JSON: `{"rows": [{"issued": …, "start": …, "irradiance_w_m2": …}, …]}
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from central.dso.forecast.weather import Issue, Weather, told_utc
+from ledger.codec.jsontext import parsed
 from ledger.errors import Refused, Rejected, Unavailable, unreadable
 from ledger.facts.interval import QUARTER_MS
 
@@ -130,9 +130,9 @@ def _csv_rows(text: str) -> Sequence[Mapping[str, object]]:
 
 def _json_rows(text: str, source: str) -> Sequence[Mapping[str, object]]:
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        _reject(source, f"not JSON ({error})")
+        document = parsed(text)
+    except Rejected as error:
+        _reject(source, error.what)
     rows = document.get("rows") if isinstance(document, dict) else document
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         _reject(source, "no list of rows", 'write {"rows": [{"issued": …, "start": …}, …]}')

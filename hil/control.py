@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hil.config import Address
-from ledger.codec.nesting import need_shallow
+from ledger.codec.jsontext import parsed
 from ledger.errors import Refused, Rejected, Unavailable
 
 SCHEMA = "certiflex/hil-control/v1"
@@ -88,9 +88,8 @@ class _Conversation(asyncio.Protocol):
 
 def _request(line: bytes) -> Mapping[str, Any]:
     try:
-        need_shallow(line)
-        request = json.loads(line)
-    except (Rejected, ValueError):
+        request = parsed(line)
+    except Rejected:
         request = None
     if not isinstance(request, dict):
         raise Rejected("expected one JSON object a line", where="control")

@@ -16,7 +16,6 @@ taken and a configuration whose time is over are refused.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from hil.feeder.network import State
 from hil.http_server import Answer, problem
 from hil.plant import Plant
 from hil.plant_file import Action
-from ledger.codec.nesting import need_shallow
+from ledger.codec.jsontext import parsed
 from ledger.errors import Rejected
 from ledger.facts.clock import Clock
 
@@ -311,9 +310,8 @@ def read_configuration(body: bytes) -> Configuration:
         Rejected: it is no such document, with the path of what is wrong.
     """
     try:
-        need_shallow(body)
-        document = json.loads(body)
-    except (Rejected, ValueError) as error:
+        document = parsed(body)
+    except Rejected as error:
         raise Rejected("expected JSON", where="$", reason="malformed") from error
     if not isinstance(document, dict) or document.get("schema") != _DOCUMENT:
         raise Rejected(f"expected {_DOCUMENT}", where="$.schema", reason="unknown_kind")

@@ -175,7 +175,7 @@ class _Reader:
     def convert(self, hint: Any, value: Any, key: str) -> Any:  # noqa: ANN401 -- any type of setting
         try:
             return self._converted(hint, value, key)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             expected = _told_type(hint)
             detail = f" ({error})" if isinstance(error, ValueError) and str(error) else ""
             self.fault(key, f"expected {expected}, found {value!r}{detail}")

@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from central.api.problems import Problem
+from ledger.codec import jsontext
+from ledger.errors import Rejected
 from ledger.facts.interval import Interval
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,8 +67,8 @@ def place_of(text: str, parts: int) -> list[int]:
     """
     try:
         padded = text + "=" * (-len(text) % 4)
-        place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
+        place = jsontext.parsed(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, Rejected) as error:
         raise _no_cursor() from error
     is_ours = isinstance(place, list) and [type(each) for each in place] == [int] * parts
     if len(text) > _MAX_CURSOR or not is_ours or any(abs(each) >> 53 for each in place):

@@ -27,7 +27,7 @@ from central.scd.ports import DocumentStore, SessionStore
 from central.scd.sessions import SessionRow
 from central.sessions.leftovers import days_of
 from ledger.codec import decode_document_entry
-from ledger.codec.nesting import need_shallow
+from ledger.codec.jsontext import parsed
 from ledger.documents import Logging, decode_document_bundle, verify_document
 from ledger.errors import Rejected, Unavailable, unreadable
 from ledger.facts.interval import Interval
@@ -254,11 +254,9 @@ def _told(path: Path) -> dict[str, Any]:
             remedy="check the path, or export the session again",
         )  # fmt: skip
     try:
-        text = path.read_text(encoding="utf-8")
-        need_shallow(text)
-        told = json.loads(text)
-    except (ValueError, Rejected) as error:
-        raise BrokenExport(f"no manifest ({error})", where=str(path)) from error
+        told = parsed(path.read_bytes())
+    except Rejected as error:
+        raise BrokenExport(f"no manifest ({error.what})", where=str(path)) from error
     match told:
         case {
             "schema": "certiflex/market-export/v1", "session": str(), "from_ms": int(start),

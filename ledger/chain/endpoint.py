@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
-from ledger.chain.jsontext import parsed
+from ledger.codec.jsontext import parsed
 from ledger.errors import Refused, Rejected, Unavailable
 
 if TYPE_CHECKING:

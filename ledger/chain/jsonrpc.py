@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger.chain import methods
 from ledger.chain.evm import EmbeddedChain, Reverted
-from ledger.chain.jsontext import parsed
+from ledger.codec.jsontext import parsed
 from ledger.errors import Refused, Rejected, Unavailable
 
 log = logging.getLogger("ledger")

@@ -40,6 +40,7 @@ from central.dso.grid.model import (
     SensorKind,
     TapMeans,
 )
+from ledger.codec.jsontext import parsed
 from ledger.configuration import filled
 from ledger.errors import Rejected, unreadable
 
@@ -327,11 +328,11 @@ def _bad_network(
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
+        given = parsed(path.read_bytes())
     except OSError as error:
         raise unreadable(path, error) from error
-    except ValueError as error:
-        raise _bad_file(path, f"not JSON: {error}") from error
+    except Rejected as error:
+        raise _bad_file(path, error.what) from error
     if not isinstance(given, dict):
         raise _bad_file(path, "expected an object")
     return given

@@ -1,5 +1,6 @@
 """The API over real evidence: formats, intervals, pages, states, problems, proofs."""
 
+import base64
 import csv
 import io
 import json
@@ -125,7 +126,10 @@ def test_a_plus_that_became_a_space_is_explained(dso: httpx.Client) -> None:
     assert "%2B" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("bad", ["", "x", "e30", "WzEsMl0x", cursor(1), cursor(1, 2, 3)])
+_DEEP = base64.urlsafe_b64encode(b"[" * 30_000).decode()
+
+
+@pytest.mark.parametrize("bad", ["", "x", "e30", "WzEsMl0x", cursor(1), cursor(1, 2, 3), _DEEP])
 def test_a_foreign_cursor_is_refused(bad: str) -> None:
     with pytest.raises(Problem):
         place_of(bad, 2)

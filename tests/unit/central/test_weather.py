@@ -72,7 +72,8 @@ def test_a_file_may_be_csv_or_json(tmp_path: Path) -> None:
         ),
         ('{"rows": 3}', "no list of rows"),
         ("[1, 2]", "no list of rows"),
-        ('{"rows": [', "not JSON"),
+        ('{"rows": [', "no JSON"),
+        ('{"rows": ' + "[" * 100_000, "no JSON .nested deeper than 64"),
     ],
 )
 def test_what_is_no_weather_is_refused_with_its_row(text: str, told: str) -> None:

@@ -89,6 +89,7 @@ WRONG: dict[str, tuple[Change, str]] = {
     "unknown key": (rows("nodes", low=0.9), "nodes[0].low: unknown key; did you mean low_pu?"),
     "missing key": (lambda table: table["pods"][0].pop("contract_w"), "pods[0].contract_w"),
     "text for a number": (rows("pods", contract_w="much"), "expected an integer, found 'much'"),
+    "endless number": (rows("taps", cost_eur=10**400), "taps[0].cost_eur: expected a number"),
     "phase": (rows("pods", phases="ab"), "expected one of 'abc', 'a', 'b', 'c', found 'ab'"),
     "other schema": (lambda table: table.update(schema="certiflex/grid/v2"), "certiflex/grid/v1"),
     "unknown node": (rows("pods", node=99), "pods IT002E00000001: no node of the network has the"),
@@ -115,8 +116,14 @@ def test_a_wrong_table_is_told_with_its_place(path: Path, change: Change, told: 
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("{", "not JSON"), ("[]", "expected an object"), (None, "No such file")],
-    ids=["half", "list", "missing"],
+    [
+        ("{", "no JSON"),
+        ("[]", "expected an object"),
+        (None, "No such file"),
+        ("[" * 100_000, "nested deeper than 64"),
+        ('{"nodes":' * 100_000, "nested deeper than 64"),
+    ],
+    ids=["half", "list", "missing", "deep list", "deep object"],
 )
 def test_what_is_no_table_is_told(path: Path, text: str | None, told: str) -> None:
     path.unlink()
@@ -224,10 +231,12 @@ EMPTY = b'{"version":"1.0","type":"input","is_batch":false,"attributes":{},"data
         ("x.pgm.json", b"{", "expected|unexpected|parse|JSON"),
         ("x.pgm.msgpack", b"\xc1", "x.pgm.msgpack"),
         ("x.pgm.json", b"\xff\xfe", "utf-8"),
+        ("x.pgm.json", b"[" * 100_000, "x.pgm.json"),
+        ("x.pgm.msgpack", b"\x91" * 100_000, "x.pgm.msgpack"),
         ("none.pgm.json", None, "No such file"),
         ("x.pgm.json", EMPTY, "has no node"),
     ],
-    ids=["half", "msgpack", "not-text", "missing", "empty"],
+    ids=["half", "msgpack", "not-text", "deep", "deep-msgpack", "missing", "empty"],
 )  # fmt: skip
 def test_what_is_no_network_is_told(
     tmp_path: Path, name: str, content: bytes | None, told: str

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.chain.jsontext import parsed
+from ledger.codec.jsontext import parsed
 from ledger.errors import Rejected
 
 values = st.recursive(

@@ -10,7 +10,7 @@ from ledger.codec.nesting import need_shallow
 from ledger.errors import Rejected
 
 
-def parsed(text: bytes) -> Any:  # noqa: ANN401 -- whatever JSON says
+def parsed(text: str | bytes) -> Any:  # noqa: ANN401 -- whatever JSON says
     """Return what a JSON text says.
 
     Raises:
