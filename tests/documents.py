@@ -1,6 +1,9 @@
 """One example of every kind of market document, about one quarter-hour or a short day."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +28,7 @@ from central.documents.elements import (
     Unsolved,
     Violation,
 )
+from central.documents.encoding import to_json
 from central.documents.header import (
     Buyer,
     Direction,
@@ -284,3 +288,10 @@ EXAMPLES: tuple[Document, ...] = (
     MEASURES, CUSTOMERS, BASELINE, OFFER, REQUEST, VALIDATION, OUTCOME, ORDER, SET_POINT, ALERT,
     CONFIGURATION, PROFILE, AVAILABILITY, PLAN, MEASUREMENTS,
 )  # fmt: skip
+
+
+def written(file: Path, documents: Sequence[Document]) -> Path:
+    """Return a file with documents as a command line takes them: a JSON list."""
+    told = [to_json(each) for each in documents]
+    file.write_text(json.dumps(told), encoding="utf-8")
+    return file

@@ -114,7 +114,7 @@ def located(arguments: argparse.Namespace) -> Located:
     """Return what an assessment of the time asked for begins with.
 
     Raises:
-        Rejected: there is no past to forecast from, or a measurement that cannot be one.
+        Rejected: there is no past to forecast from.
         Unavailable: SCADA does not say how the network is run.
     """
     with at_desk(arguments) as (desk, central):

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -149,6 +150,8 @@ def tell_seen(desk: Desk, shown: Shown | None) -> None:
     for liar in estimate.liars:
         print(f"{liar.measurement.origin} {liar.measurement.name} does not fit: "
               f"{liar.deviations:.1f} standard deviations off")  # fmt: skip
+    for doubt in seen.doubts:
+        print(f"put aside, sensor {doubt.statement()}")
     for told, names in (("silent", seen.silent), ("unknown", seen.strangers)):
         if names:
             print(f"{told} sensors: {_some(names)}")
@@ -173,6 +176,7 @@ def seen_figures(desk: Desk, shown: Shown | None) -> dict[str, Any]:
             "does_not_fit": {
                 liar.measurement.name: round(liar.deviations, 1) for liar in estimate.liars
             },
+            "put_aside": [asdict(doubt) for doubt in seen.doubts],
             "supply_pu": None if shown.supply_pu is None else round(shown.supply_pu, 6),
             "notes": list(estimate.notes),
         }

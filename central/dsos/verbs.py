@@ -139,12 +139,13 @@ def _plan(arguments: argparse.Namespace) -> int:
     from central.dsos.desks import outcome_of
     from central.dsos.files import draw, tell
     from central.dsos.pictures import own_means
-    from central.dsos.screen import tell_plan
+    from central.dsos.screen import seen_figures, tell_plan, tell_seen
 
     outcome, desk = outcome_of(arguments)
     own = [each for each in outcome.documents if each.ii == "I-11"]
-    tell(arguments, "dso-plan", own, outcome.steps)
+    tell(arguments, "dso-plan", own, outcome.steps, seen_figures(desk, outcome.shown))
     if not arguments.json:
+        tell_seen(desk, outcome.shown)
         tell_plan(outcome)
     draw(arguments, own_means(desk, outcome))
     return Exit.OK if outcome.plan.after.holds else Exit.FALSE
@@ -154,12 +155,13 @@ def _request(arguments: argparse.Namespace) -> int:
     from central.dsos.desks import outcome_of
     from central.dsos.files import draw, tell
     from central.dsos.pictures import who_can_help
-    from central.dsos.screen import tell_need
+    from central.dsos.screen import seen_figures, tell_need, tell_seen
 
     outcome, desk = outcome_of(arguments)
     asked = [each for each in outcome.documents if each.ii == "I-06"]
-    tell(arguments, "dso-request", asked, outcome.steps)
+    tell(arguments, "dso-request", asked, outcome.steps, seen_figures(desk, outcome.shown))
     if not arguments.json:
+        tell_seen(desk, outcome.shown)
         tell_need(desk, outcome.need)
     draw(arguments, who_can_help(desk, outcome))
     return Exit.FALSE if outcome.need.residual else Exit.OK

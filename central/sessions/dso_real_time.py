@@ -49,7 +49,7 @@ def dso_real_time(
         carry_out: hands own means over before anything is asked for; if it raises, nothing is.
 
     Raises:
-        Rejected: there is no past to forecast from, or a measurement that cannot be one.
+        Rejected: there is no past to forecast from.
         NotConverged: a quarter has no power flow: nothing can be said of it.
     """
     session = f"real-time {now_ms}"

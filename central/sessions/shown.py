@@ -40,8 +40,11 @@ class Shown:
     def statement(self) -> str:
         """Return in words who is not believed, and what the grid above is measured at."""
         liars = ", ".join(each.measurement.name for each in self.estimate.liars)
-        return (f"; not believed: {liars}" if liars else "") + (
-            "" if self.supply_pu is None else f"; the grid above is at {self.supply_pu:.4f} pu"
+        doubts = ", ".join(each.statement() for each in self.seen.doubts)
+        return (
+            (f"; not believed: {liars}" if liars else "")
+            + (f"; put aside: {doubts}" if doubts else "")
+            + ("" if self.supply_pu is None else f"; the grid above is at {self.supply_pu:.4f} pu")
         )
 
 

@@ -4,7 +4,9 @@ power-grid-model finds the state: by its iterative linear method where speed cou
 where residuals are judged, for only then it is the least-squares state that their statistics are
 about (the linear method takes each voltage's angle for measured: up to 5e-4 pu beside it). What
 stands out among the normalised residuals is put aside, the greatest first and one at a time,
-since one liar bends the residuals of its honest neighbours; then the state is found again.
+since one liar bends the residuals of its honest neighbours; then the state is found again. Where a
+sensor lies beyond any state, none is found, and there are no residuals: then the sensor farthest
+from the state that all but sensors tell is put aside.
 """
 
 import math
@@ -48,7 +50,11 @@ _SAID = {
 }
 
 
-class NotObservable(Rejected):
+class NoState(Rejected):
+    """What is known contradicts itself beyond any state."""
+
+
+class NotObservable(NoState):
     """Too little is known to find a state."""
 
 
@@ -122,20 +128,20 @@ class Estimator:
 
         Args:
             measured: field sensors, and an injection for every node with customers.
-            most_liars: how many to put aside at most.
+            most_liars: how many to put aside at most, beside those that no state is found with.
             suspicious: from how many standard deviations on; `suspicious_from` if None.
 
         Raises:
             NotObservable: something that is needed is not known.
+            NoState: even without any sensor there is none.
             Rejected: `bad_measurement`.
         """
         checked(self._grid, measured)
         if suspicious is None:
             suspicious = suspicious_from(int(_judged(measured).sum()))
-        stand_ins = references(self._grid, measured)
-        kept, liars = [*measured, *stand_ins], list[Suspect]()
+        kept, beyond, liars = self._with_references(measured), list[Suspect](), list[Suspect]()
         while True:
-            u_pu = self.state(kept, exact=True)
+            u_pu = self._fitted(kept, beyond)
             model = Linearised(self._admittance, u_pu, kept)
             found = model.residuals(_judged(kept))
             worst = int(np.argmax(found.normalised))
@@ -153,14 +159,14 @@ class Estimator:
             u_pu,
             self._loading_pct(u_pu),
             -self._admittance.injected_va(u_pu),
-            tuple(_told_anew(liars, self._admittance, u_pu)),
+            tuple(_told_anew([*beyond, *liars], self._admittance, u_pu)),
             tuple(sorted(surprises, key=lambda one: -one.deviations)),
             tuple(
                 one.name
                 for k, one in enumerate(kept)
                 if one.origin == "sensor" and not found.checkable[k]
             ),
-            self._notes(stand_ins),
+            self._notes([one for one in kept if one.origin == "reference"]),
             model,
         )
 
@@ -173,7 +179,7 @@ class Estimator:
 
         Raises:
             NotObservable: something that is needed is not known.
-            Rejected: `no_estimate`.
+            NoState: `no_estimate`: what is known contradicts itself beyond any state.
         """
         model = self._model(measured)
         if not exact:
@@ -192,6 +198,32 @@ class Estimator:
             ) from error
         except PowerGridError:
             return self._by_steps(model, measured)
+
+    def _fitted(self, kept: list[Measurement], beyond: list[Suspect]) -> Phasors:
+        """Return the state of what is kept; sensors that there is none with go to those beyond."""
+        while True:
+            try:
+                return self.state(kept, exact=True)
+            except NoState:
+                if not any(one.origin == "sensor" for one in kept):
+                    raise
+                beyond.append(self._farthest(kept))
+                kept.remove(beyond[-1].measurement)
+                kept[:] = self._with_references(kept)
+
+    def _farthest(self, kept: Sequence[Measurement]) -> Suspect:
+        """Return the sensor farthest from what all but sensors tell, by how far both could be."""
+        others = self._with_references([one for one in kept if one.origin != "sensor"])
+        known = [*others, *(one for one in kept if one.origin == "sensor")]
+        u_pu = self.state(others, exact=True)
+        is_sensor = np.array([one.origin == "sensor" for one in known], dtype=bool)
+        model = Linearised(self._admittance, u_pu, known, compared=is_sensor)
+        size = model.residuals(is_sensor).normalised
+        worst = int(np.argmax(size))
+        return Suspect(known[worst], float(size[worst]), complex(model.estimated[worst]))
+
+    def _with_references(self, measured: Sequence[Measurement]) -> list[Measurement]:
+        return [*measured, *references(self._grid, measured, self._setting.closed)]
 
     def _by_steps(self, model: PowerGridModel, measured: Sequence[Measurement]) -> Phasors:
         """Return the most likely state where the engine's Newton runs away from a flat start."""
@@ -222,8 +254,8 @@ class Estimator:
             raise self._none(str(error)) from error
         return self._engine[1]
 
-    def _none(self, why: str) -> Rejected:
-        return Rejected(
+    def _none(self, why: str) -> NoState:
+        return NoState(
             why.strip().splitlines()[0],
             where=self._grid.name,
             remedy="see the measurements: they contradict each other beyond any state",

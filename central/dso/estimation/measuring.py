@@ -11,7 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from central.dso.grid.model import Floats, Grid, Phasors
+from central.dso.grid.islands import island_of
+from central.dso.grid.model import Booleans, Floats, Grid, Phasors
 from ledger.errors import Rejected
 
 Kind = Literal["voltage", "flow", "current", "injection"]
@@ -20,6 +21,8 @@ Origin = Literal["sensor", "certified", "forecast", "reference"]
 FLOOR_VA = 1_000.0
 _METER_PCT = 1.0
 _REFERENCE_PU = 0.01
+LEAST_PU, MOST_PU = 0.2, 2.0
+"""Beyond these a voltage is not in per unit of where it is said to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,20 @@ def injections(
     ]
 
 
-def references(grid: Grid, measured: Sequence[Measurement]) -> list[Measurement]:
-    """Return the sources' own voltages where no voltage at all is measured, else nothing."""
-    if any(one.kind == "voltage" for one in measured):
-        return []
+def references(
+    grid: Grid, measured: Sequence[Measurement], closed: Booleans | None = None
+) -> list[Measurement]:
+    """Return the own voltages of the sources in whose island no voltage at all is measured.
+
+    Args:
+        grid: with its sources.
+        measured: what is known beside them.
+        closed: which branches are closed, shape (branches); None as in the file.
+    """
+    islands = island_of(grid, closed)
+    told = islands[[one.element for one in measured if one.kind == "voltage"]]
     sources = grid.network["source"]
+    sources = sources[sources["status"] == 1]
     return [
         Measurement(
             grid.nodes[node].name,
@@ -103,11 +115,14 @@ def references(grid: Grid, measured: Sequence[Measurement]) -> list[Measurement]
             "reference",
         )
         for node, source in zip(grid.positions(sources["node"]), sources, strict=True)
+        if islands[node] not in told
     ]
 
 
 def checked(grid: Grid, measured: Sequence[Measurement]) -> None:
-    """Refuse what cannot be a measurement.
+    """Refuse what cannot be a measurement, whoever hands it in.
+
+    What field sensors say is sifted before: `central.dso.telling.incoming` puts such a thing aside.
 
     Raises:
         Rejected: `bad_measurement`, naming the sensor.
@@ -120,7 +135,7 @@ def checked(grid: Grid, measured: Sequence[Measurement]) -> None:
             raise _bad(one, "has no number")
         if not 0 < one.sigma < np.inf:
             raise _bad(one, f"has sigma {one.sigma}, expected a number above 0")
-        if one.kind == "voltage" and not 0.2 < one.value.real < 2:  # noqa: PLR2004 -- not per unit
+        if one.kind == "voltage" and not LEAST_PU < one.value.real < MOST_PU:
             raise _bad(one, f"reads {one.value.real:g} pu; is it in volt?")
 
 

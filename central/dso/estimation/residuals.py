@@ -53,10 +53,15 @@ class Linearised:
         admittance: of the grid as it is switched.
         u_pu: the estimate, shape (nodes).
         measured: what it was made from.
+        compared: which of them took no part in it either, shape (measurements); none if None.
     """
 
     def __init__(
-        self, admittance: Admittance, u_pu: Phasors, measured: Sequence[Measurement]
+        self,
+        admittance: Admittance,
+        u_pu: Phasors,
+        measured: Sequence[Measurement],
+        compared: Booleans | None = None,
     ) -> None:
         self._admittance, self._u_pu = admittance, u_pu
         self._columns = _state_columns(admittance.grid.source_nodes, u_pu)
@@ -70,6 +75,8 @@ class Linearised:
         for each in rows:
             self._estimated[each.owner[each.owner >= 0]] = each.estimated
         used = np.concatenate([each.used for each in rows])
+        if compared is not None:
+            used &= (self._owner < 0) | ~compared[self._owner]
         self._weights = np.where(used, 1 / self._sigma, 0.0)
 
     @property

@@ -5,7 +5,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,7 @@ import pytest
 from central.__main__ import main
 from central.calendar import day_start_ms
 from central.config import CentralConfig
-from central.documents.encoding import to_json
-from central.documents.header import Document, Horizon
+from central.documents.header import Horizon
 from central.dso.expectation import solved
 from central.dso.grid.file import write_grid
 from central.dso.grid.model import Grid
@@ -28,9 +27,11 @@ from ledger.configuration import load
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.activations import called
 from tests.desks import DAY, demo, demo_history, demo_town
+from tests.documents import written
 from tests.hil.scadas import served_scada
 from tests.importing import write_history, write_weather
 from tests.segments import TestLog
+from tests.sensors import dead_at
 from tests.servers import free_port
 
 Told = pytest.CaptureFixture[str]
@@ -331,17 +332,16 @@ def test_the_next_hours_are_planned_from_where_the_changers_stand(
         assert moves, "the case is too easy"
         assert moves[0]["from_tap"] == 2
         assert "SCADA took it" in err
-        _, out, _ = run(capsys, there, "dso", "assess", "--hours")
+        dead = ("--hours", "--field", written(tmp_path / "field.json", [dead_at(evening_ms)]))
+        _, out, _ = run(capsys, there, "dso", "assess", *dead)
         assert "silent sensors: " in out
+        named = "put aside, sensor VC-MV-1: voltage 0 V: the phase or its sensor is dead"
+        assert named in out.splitlines()
+        _, out, _ = run(capsys, there, "dso", "request", *dead)
+        assert named in out.splitlines()
     status, out, err = run(capsys, there, "dso", "assess", "--hours")
     assert (status, out) == (5, "")
     assert "SCADA does not answer" in err, "nobody guesses where they stand"
-
-
-def written(file: Path, documents: Sequence[Document]) -> Path:
-    told = [to_json(each) for each in documents]
-    file.write_text(json.dumps(told), encoding="utf-8")
-    return file
 
 
 def test_orders_become_set_points_and_what_was_not_won_is_told(

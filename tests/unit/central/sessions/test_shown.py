@@ -9,8 +9,10 @@ from central.calendar import day_start_ms
 from central.dso.estimation.measuring import Measurement
 from central.dso.powerflow import Setting
 from central.dso.telling.incoming import heard
+from central.dsos.screen import seen_figures, tell_seen
 from central.sessions.shown import Shown, show
 from tests.desks import DAY, desk
+from tests.sensors import dead_at
 
 NOW_MS = day_start_ms(DAY) + 12 * 3_600_000
 STANDING = Setting(tap_pos=np.array([1, 0, 0, 0, 0, 0, 0]))
@@ -47,3 +49,21 @@ def test_without_a_voltage_the_network_is_run_as_it_stands() -> None:
     assert found.setting.tap_pos is STANDING.tap_pos
     assert found.setting.closed is not None
     assert not found.setting.closed[desk(1.0).grid.branch("L-8-9")]
+
+
+def test_a_dead_sensor_stops_nothing_and_is_told_with_value_and_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = desk(1.0)
+    found = show(made, NOW_MS, STANDING, heard(made.grid, [dead_at(NOW_MS)], NOW_MS), {})
+    reason = "the phase or its sensor is dead"
+    assert found.statement() == f"; put aside: VC-MV-1: voltage 0 V: {reason}"
+    assert found.supply_pu is None
+    tell_seen(made, found)
+    assert f"put aside, sensor VC-MV-1: voltage 0 V: {reason}\n" in capsys.readouterr().out
+    told = seen_figures(made, found)["seen"]
+    assert told["put_aside"] == [
+        {"sensor": "VC-MV-1", "kind": "voltage", "said": "0 V", "reason": reason}
+    ]
+    assert told["does_not_fit"] == {}
+    assert told["notes"][0].startswith("no voltage is measured")

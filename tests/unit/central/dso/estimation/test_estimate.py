@@ -120,6 +120,31 @@ def test_two_liars_are_both_found_and_the_honest_ones_are_kept() -> None:
     assert {one.measurement.name for one in found.liars} == {"V-N20", wrong[-1].name}
 
 
+@pytest.mark.parametrize("times", [-30, 1e3, 1e6])
+def test_sensors_beyond_any_state_are_put_aside_and_the_state_is_found(times: float) -> None:
+    day = Day()
+    wrong = [
+        replace(one, value=one.value * times) if one.kind == "flow" else one for one in day.sensors
+    ]
+    liars = {one.name for one in wrong if one.kind == "flow"}
+    for which in ({"F-TR"}, liars):
+        told = [
+            lying if lying.name in which else one
+            for lying, one in zip(wrong, day.sensors, strict=True)
+        ]
+        found = Estimator(GRID).estimate([*told, *day.forecast])
+        assert {one.measurement.name for one in found.liars} == which
+        assert day.error(found.u_pu) < 0.003
+
+
+def test_a_voltage_beyond_an_open_breaker_hides_no_reference() -> None:
+    setting = Setting(closed=np.array([branch.name != "L1-2" for branch in GRID.branches]))
+    beyond = Measurement("V-N2", "voltage", GRID.node("N2"), 1.0, 0.002, "sensor")
+    found = Estimator(GRID, setting).estimate([beyond, *Day(setting=setting).forecast])
+    assert found.notes[0] == "no voltage is measured: N0 is taken at its set value"
+    assert [one.measurement.name for one in found.liars] == ["V-N2"]
+
+
 def test_a_meter_that_lies_is_found_as_well() -> None:
     day = Day()
     metered = {

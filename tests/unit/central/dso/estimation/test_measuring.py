@@ -50,6 +50,14 @@ def test_the_source_stands_in_only_where_no_voltage_is_measured() -> None:
     assert references(GRID, [sensor]) == []
 
 
+def test_a_voltage_speaks_for_its_own_island_only() -> None:
+    closed = GRID.closed.copy()
+    closed[GRID.branch("TR")] = False
+    sensor = Measurement("V", "voltage", 3, 1.0, 0.003, "sensor")
+    (reference,) = references(GRID, [sensor], closed)
+    assert reference.name == "N0"
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

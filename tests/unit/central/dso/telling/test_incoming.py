@@ -14,7 +14,7 @@ from central.documents.measurement import (
     SensorReading,
 )
 from central.dso.grid.model import Sensor
-from central.dso.telling.incoming import heard
+from central.dso.telling.incoming import Doubt, heard
 from ledger.facts.interval import Interval
 from tests.grids import feeder
 
@@ -134,3 +134,120 @@ def test_who_is_silent_and_who_is_a_stranger_is_told() -> None:
     )  # fmt: skip
     assert found.strangers == ("B-9", "VC-9")
     assert found.silent == ("LV3G-1", "VC-1", "VC-2", "VC-3")
+
+
+RATED_MV = 11_547_005  # phase to neutral
+
+
+def volts(*of_phases_mv: int | None) -> tuple[PhaseReading, ...]:
+    """Return phases a, b and c with their voltages; None where a phase is not told at all."""
+    return tuple(
+        phase(p, voltage_mv=mv) for p, mv in zip(Phase, of_phases_mv, strict=True) if mv is not None
+    )
+
+
+@pytest.mark.parametrize(
+    ("reads_mv", "told"),
+    [
+        (0, "VC-1: voltage 0 V of phase b: the phase or its sensor is dead"),
+        (500_000, "VC-1: voltage 500 V of phase b: the phase or its sensor is dead"),
+        (20_000_000, "voltage 20000 V of phase b: 1.73 pu, and no grid runs beyond 0.5 … 1.5 pu"),
+        (1 << 52, "of phase b: 3.9e+08 pu, and no grid runs beyond 0.5 … 1.5 pu"),
+    ],
+)
+def test_a_phase_that_cannot_be_is_told_and_the_mean_is_of_the_others(
+    reads_mv: int, told: str
+) -> None:
+    seen = heard(GRID, [document(reading("VC-1", *volts(RATED_MV, reads_mv, RATED_MV)))], NOW_MS)
+    (found,), (doubt,) = seen.measured, seen.doubts
+    assert told in doubt.statement()
+    assert found.value.real == pytest.approx(1.0)
+    assert found.sigma > 0.005, "two of three uneven phases are not their mean"
+
+
+@pytest.mark.parametrize("phases", [volts(0, 0, 0), (phase(None, voltage_mv=0),)])
+def test_a_dead_sensor_says_nothing_and_is_named(phases: tuple[PhaseReading, ...]) -> None:
+    seen = heard(GRID, [document(reading("VC-1", *phases))], NOW_MS)
+    assert (seen.measured, "VC-1" in seen.silent) == ((), False)
+    assert {each.sensor for each in seen.doubts} == {"VC-1"}
+    assert len(seen.doubts) == len(phases)
+
+
+def test_the_fewer_phases_the_less_sure_is_their_voltage() -> None:
+    sigma_pu = [
+        heard(GRID, [document(reading("VC-1", *volts(*told)))], NOW_MS).measured[0].sigma
+        for told in ((RATED_MV,) * 3, (RATED_MV, None, RATED_MV), (None, RATED_MV, None))
+    ]
+    noise_pu = 30_000 / RATED_MV
+    wanted = [
+        np.hypot(noise_pu / np.sqrt(3), 0),
+        np.hypot(noise_pu / np.sqrt(2), 0.005),
+        np.hypot(noise_pu, 0.01),
+    ]
+    assert sigma_pu == pytest.approx(wanted, rel=1e-6)
+
+
+def test_where_nothing_feeds_a_dead_sensor_is_right_and_a_live_one_is_not() -> None:
+    out = (breaker("TR", BreakerState.OPEN),)
+    for reads_mv, doubts in ((0, []), (20_000_000, ["nothing feeds N3"])):
+        told = document(reading("VC-1", phase(None, voltage_mv=reads_mv)), breakers=out)
+        seen = heard(GRID, [told], NOW_MS)
+        assert seen.measured == ()
+        assert [each.reason for each in seen.doubts] == doubts
+
+
+def flow(
+    name: Phase | None, power_w: int | None, reactive_power_var: int | None, **more: int
+) -> PhaseReading:
+    return phase(name, power_w=power_w, reactive_power_var=reactive_power_var, **more)
+
+
+A, B, C = Phase
+
+
+@pytest.mark.parametrize(
+    ("phases", "said", "reason"),
+    [
+        (
+            [flow(A, 2_000_000, 9)],
+            "2000000 W, 9 var",
+            "without active power of phases b and c and without reactive power of phases b and c",
+        ),
+        (
+            [flow(A, 4, 1), flow(B, 4, 1), flow(C, 4, None)],
+            "12 W, 2 var",
+            "without reactive power of phase c",
+        ),
+        ([flow(None, 7, None)], "7 W, 0 var", "without reactive power of all three alike"),
+        (
+            [flow(A, 4, 1, voltage_mv=RATED_MV), flow(B, 0, 0, voltage_mv=0), flow(C, 4, 1)],
+            "8 W, 2 var",
+            "found with the voltage of phase b, which cannot be",
+        ),
+    ],
+)
+def test_a_power_that_is_not_of_all_phases_is_not_taken_for_all(
+    phases: list[PhaseReading], said: str, reason: str
+) -> None:
+    seen = heard(GRID, [document(reading("VC-2", *phases))], NOW_MS)
+    assert [one for one in seen.measured if one.kind == "flow"] == []
+    assert seen.doubts[-1] == Doubt("VC-2", "power", said, reason)
+
+
+def test_a_current_stands_in_for_an_incomplete_power_if_it_is_whole_itself() -> None:
+    whole = [phase(A, current_ma=9_000, power_w=5), *(phase(p, current_ma=9_000) for p in (B, C))]
+    seen = heard(GRID, [document(reading("VC-2", *whole))], NOW_MS)
+    assert [(one.kind, one.value) for one in seen.measured] == [("current", 9.0)]
+    assert [each.kind for each in seen.doubts] == ["power"]
+    seen = heard(GRID, [document(reading("VC-3", *whole[:2]))], NOW_MS)
+    assert seen.measured == ()
+    assert seen.doubts[-1] == Doubt("VC-3", "current", "9 A", "without phase c")
+
+
+def test_all_alike_and_one_phase_at_once_is_not_added_up() -> None:
+    seen = heard(GRID, [document(reading("VC-2", flow(None, 9, 3), flow(B, 3, 1)))], NOW_MS)
+    assert seen.measured == ()
+    (doubt,) = seen.doubts
+    assert doubt.statement() == (
+        "VC-2: reading of all three alike and of phase b: which of them counts is not told"
+    )
