@@ -89,7 +89,6 @@ class Taken:
         Raises:
             Rejected: `unknown_pod`, `bad_shape`, `bad_power`, or `bad_rebound`.
         """
-        at = np.array([grid.pod(pod) for pod in pods], dtype=np.int64)
         given = (NO_REBOUND,) * len(mrids) if rebounds is None else tuple(rebounds)
         if not len(mrids) == len(pods) == len(is_up) == len(power_w) == len(given):
             raise Rejected(
@@ -113,6 +112,7 @@ class Taken:
                     remedy="share must be 0 or more, first and quarters at least 1",
                     reason="bad_rebound",
                 )
+        at = np.array([_place(grid, *each) for each in zip(mrids, pods, strict=True)], dtype=int)
         return cls(tuple(mrids), grid.pod_node[at], grid.tan_phi[at], is_up, power_w, given)
 
     @property
@@ -150,6 +150,19 @@ class Taken:
     def lasting_va(self, grid: Grid, power_w: Floats) -> Phasors:
         """Return `changed_va` with what comes back of the deliveries in later quarters."""
         return self.changed_va(grid, power_w - self.back_w(power_w))
+
+
+def _place(grid: Grid, mrid: str, pod: str) -> int:
+    """Return the position of an offer's POD.
+
+    Raises:
+        Rejected: `unknown_pod`, with the offer's name.
+    """
+    try:
+        return grid.pod(pod)
+    except Rejected as error:
+        where = f"offer {mrid}, grid {error.where}"
+        raise Rejected(error.what, where=where, remedy=error.remedy, reason=error.reason) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,9 @@ def taken_offers(
     `span` are the quarters that are looked at: nothing need be forecast yet.
 
     Raises:
-        Rejected: an award is of an offer that is not given, of another POD than its offer, or in
-            a quarter outside the span; a POD is none of the grid's.
+        Rejected: an award is of an offer that is not given, of another POD than its offer, in a
+            quarter outside the span, or with others of more than its offer has in a quarter; a POD
+            is none of the grid's.
     """
     known = {(offer.mrid, offer.revision): offer for offer in offers}
     quarters = span.duration_ms // QUARTER_MS
@@ -121,6 +122,7 @@ def taken_offers(
             if not 0 <= at < quarters:
                 raise _wrong(award, f"quarter {quarter.start_ms} is outside what was forecast")
             power_w[offer.mrid][at] += quarter.power_w
+            _need_offered(award, offer, quarter.start_ms, power_w[offer.mrid][at])
     return Taken.of(
         grid,
         [offer.mrid for offer in taken],
@@ -129,6 +131,13 @@ def taken_offers(
         power_w=np.array(list(power_w.values())).reshape(len(taken), quarters),
         rebounds=[rebound_of(offer) for offer in taken],
     )
+
+
+def _need_offered(award: Award, offer: FlexOffer, start_ms: int, taken_w: float) -> None:
+    """Refuse more than an offer has in a quarter, whoever the buyers are."""
+    most_w = next((each.maximum_w for each in offer.quarters if each.start_ms == start_ms), 0)
+    if taken_w > most_w:
+        raise _wrong(award, f"quarter {start_ms}: {taken_w:.0f} W taken, {most_w} W offered")
 
 
 def _wrong(award: Award, what: str) -> Rejected:

@@ -327,12 +327,18 @@ class Grid:
         return np.ascontiguousarray(summed).reshape(*of_pods.shape[:-1], len(self.nodes))
 
 
+_LISTED = {
+    kind: f"certiflex central grid show FILE --list {kinds}"
+    for kind, kinds in (("node", "nodes"), ("branch", "branches"), ("pod", "pods"))
+}
+
+
 def _named(known: Mapping[str, int], name: str, kind: str, where: str) -> int:
     if name not in known:
         raise Rejected(
             f"no {kind} is called {name!r}",
             where=where,
-            remedy=_similar(name, known) or "see all names: certiflex central grid show --list",
+            remedy=_similar(name, known) or f"see all names: {_LISTED[kind]}, or --demo for FILE",
             reason=f"unknown_{kind}",
         )
     return known[name]

@@ -15,6 +15,8 @@ from central.dso.validation import Cut, Validation
 from ledger.facts.interval import Interval
 
 _LEAST_W = 1.0
+_READ_AS_W = 10_000
+_PER_K = 1_000
 
 
 def technical_validation(
@@ -123,9 +125,18 @@ def _binding(elements: Elements, expectation: Expectation, cut: Cut) -> Violatio
         start_ms=expectation.interval_of(cut.binding.situation).start_ms,
         scenario=cut.scenario,
         excess_milli=max(1, math.ceil(beyond)) if solved else MOST,
-        cause=f"{cut.offered_w - cut.accepted_w:.0f} W of it"
+        cause=f"{_in_words(cut.offered_w - cut.accepted_w)} of it"
         + ("" if solved else ", with which there is no power flow"),
     )
+
+
+def _in_words(power_w: float) -> str:
+    """Return a power as one reads it: four digits or more, in W, kW or MW."""
+    if power_w < _READ_AS_W:
+        return f"{power_w:.0f} W"
+    if power_w < _READ_AS_W * _PER_K:
+        return f"{power_w / _PER_K:.1f} kW"
+    return f"{power_w / _PER_K**2:.3f} MW"
 
 
 def _place(one: Unsolved) -> tuple[int, str, int]:

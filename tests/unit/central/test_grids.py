@@ -263,3 +263,12 @@ def test_the_schema_is_json_schema(capsys: Told) -> None:
     assert (status, json.loads(out)["properties"]["schema"]) == (
         0, {"enum": ["certiflex/grid/v1"]},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["node", "branch", "pod"])
+def test_where_all_names_are_told_is_a_command_that_works_as_typed(kind: str, capsys: Told) -> None:
+    *_, remedy = told(capsys, "show", "--demo", f"--{kind}", "none")[2].split("; ")
+    typed = remedy.removeprefix("see all names: certiflex central grid ").split(",")[0].split()
+    status, out, _ = told(capsys, *(each if each != "FILE" else "--demo" for each in typed))
+    assert status == 0
+    assert len(out.splitlines()) > 10

@@ -162,3 +162,13 @@ def test_what_lasts_of_deliveries_is_less_what_comes_back_of_them() -> None:
     assert lasting_va[:, 2] == pytest.approx([0, -100 * unit, 0, 40 * unit, 40 * unit, 0])
     assert lasting_va[:, 5] == pytest.approx([0, 0, 60 * unit, 0, 0, -10 * unit])
     assert not taken(np.zeros((2, 3))).lasting_va(GRID, np.zeros((2, 3))).any()
+
+
+def test_an_offer_of_a_pod_that_the_grid_does_not_have_is_named() -> None:
+    with pytest.raises(Rejected, match="IT002E99999999") as caught:
+        Taken.of(
+            GRID, ["one", "two"], [GRID.pods[0], "IT002E99999999"],
+            is_up=np.array([True, True]), power_w=np.ones((2, 1)),
+        )  # fmt: skip
+    assert caught.value.where == f"offer two, grid {GRID.name}"
+    assert "central grid show" in caught.value.remedy

@@ -28,7 +28,10 @@ HOURS = Interval(START_MS, START_MS + 16 * QUARTER_MS)
 
 
 def of(number: int, rebound: Rebound | None, direction: Direction = Direction.UP) -> FlexOffer:
-    made = offer(number, quarters=(0, 1, 2, 3), rebound=rebound, direction=direction)
+    made = offer(
+        number, 1, 50_000, quarters=range(-DAY_QUARTERS, 16), validity=reach_of(HOURS),
+        rebound=rebound, direction=direction,
+    )  # fmt: skip
     return replace(made, pod=Pod(village().pods[number]))
 
 

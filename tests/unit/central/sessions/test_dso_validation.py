@@ -163,7 +163,7 @@ def test_awards_without_their_offer_and_outside_the_day_are_refused(
     with pytest.raises(Rejected, match="outside what was forecast"):
         taken_offers(made.grid, span, [replace(award, quarters=(late,))], offers)
     stranger = replace(offers[0], pod=Pod("IT002E99999999"))
-    with pytest.raises(Rejected, match="no pod is called"):
+    with pytest.raises(Rejected, match=f"offer {MRID(1)}.* no pod is called"):
         taken_offers(made.grid, span, awarded([stranger]).awards, [stranger])
 
 
@@ -176,3 +176,22 @@ def test_an_offer_that_two_buyers_share_is_checked_as_one(made: Desk, expected: 
     taken = taken_offers(made.grid, expected.expectation.interval, shares, [one])
     assert taken.mrids == (one.mrid,)
     assert taken.power_w.sum() == 800
+
+
+def test_no_more_is_taken_of_an_offer_than_it_has(made: Desk, expected: Expected) -> None:
+    """Such a list is wrong, and nothing that the grid should cut."""
+    one, span = offer(expected, 1, made.grid.pods[0], 3_000), expected.expectation.interval
+    (award,) = awarded([one]).awards
+    (quarter,) = award.quarters
+    much = replace(award, quarters=(replace(quarter, power_w=90_000_000),))
+    late = replace(award, quarters=(replace(quarter, start_ms=quarter.start_ms + QUARTER_MS),))
+    half = replace(award, quarters=(replace(quarter, power_w=1_501),))
+    both = [half, replace(half, buyer=Buyer.TSO)]
+    for awards, told in (
+        ([much], f"quarter {quarter.start_ms}: 90000000 W taken, 3000 W offered"),
+        ([late], f"quarter {quarter.start_ms + QUARTER_MS}: 3000 W taken, 0 W offered"),
+        (both, f"quarter {quarter.start_ms}: 3002 W taken, 3000 W offered"),
+    ):
+        with pytest.raises(Rejected, match=told) as caught:
+            taken_offers(made.grid, span, awards, [one])
+        assert caught.value.where == f"award of offer {one.mrid} to {one.pod}"

@@ -1,6 +1,9 @@
 """The validation as a document: every offer answered, whole watts, and what binds."""
 
+import re
+
 import numpy as np
+import pytest
 
 from central.documents.elements import KeptFree
 from central.documents.encoding import decode, encode
@@ -64,9 +67,19 @@ def test_what_is_not_is_cut_or_refused_and_the_limit_is_named() -> None:
         assert element.element == cut.binding.name(GRID)
         assert verdict.binding.start_ms == START_MS
         assert verdict.binding.scenario == cut.scenario
-        assert "W of it" in verdict.binding.cause
+        assert verdict.binding.cause.endswith("W of it")
     accepted_w = sum(q.power_w for each in told.verdicts for q in each.quarters)
     assert accepted_w <= found.accepted_w.sum()
+
+
+def test_how_much_is_cut_is_told_as_one_reads_it() -> None:
+    for offered_w, form in ((90e6, r"\d\d\.\d{3} MW of it"), (3e6, r"\d{4}\.\d kW of it")):
+        found, told = validated(GRID, offered_w)
+        (verdict,), (cut,) = told.verdicts, found.cuts
+        assert verdict.binding is not None
+        told_w = float(verdict.binding.cause.split()[0]) * (1e6 if offered_w > 10e6 else 1e3)
+        assert re.fullmatch(form, verdict.binding.cause)
+        assert told_w == pytest.approx(cut.offered_w - cut.accepted_w, abs=500)
 
 
 def test_what_is_broken_without_any_offer_is_told_as_unsolved() -> None:
