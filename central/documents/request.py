@@ -65,7 +65,10 @@ class FlexRequest(Document):
     elements: Annotated[tuple[GridElement, ...], Each("the limits that must hold")]
     violations: Annotated[
         tuple[Violation, ...],
-        Each("what it relieves, as forecast without it", by=("position", "start_ms", "scenario")),
+        Each(
+            "what it relieves, or nothing asked for, as forecast",
+            by=("position", "start_ms", "scenario"),
+        ),
     ]
     nodes: Annotated[
         tuple[Annotated[str, Words("")], ...], Each("the nodes that the sensitivities speak of")

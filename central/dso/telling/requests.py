@@ -2,8 +2,8 @@
 
 The table speaks of the nodes where somebody could move something. Of several scenarios that press
 on the same limit in the same quarter, the one in which it binds most is told. The table has every
-limit that must hold, those too that the power asked for strains; reason and violations are of those
-that it relieves.
+limit that must hold, those too that the power asked for strains. Reason and violations are of those
+that it relieves; what neither direction relieves is told with both, so that nothing broken is lost.
 """
 
 import math
@@ -54,13 +54,16 @@ def flex_requests(
         reliability: how sure delivery must be, 0 … 1.
     """
     made = []
-    wanted = zip((Direction.UP, Direction.DOWN), (need.up_w, need.down_w), envelopes, strict=True)
-    for direction, asked_w, envelope in wanted:
-        total_w = asked_w.sum(axis=1)
-        quarters = {int(q) for q in np.flatnonzero(total_w >= _LEAST_W)}
+    up_w, down_w = _asked_w(need.up_w), _asked_w(need.down_w)
+    wanted = zip(
+        (Direction.UP, Direction.DOWN), (-up_w, down_w), (down_w, -up_w), envelopes, strict=True
+    )
+    for direction, more_w, other_w, envelope in wanted:
+        total_w = np.abs(more_w.sum(axis=1))
+        quarters = {int(q) for q in np.flatnonzero(total_w)}
         if not quarters:
             continue
-        table = _Table(grid, need, quarters, -asked_w if direction is Direction.UP else asked_w)
+        table = _Table(grid, need, quarters, more_w, other_w)
         made.append(
             FlexRequest(
                 mrid=envelope.mrid,
@@ -96,13 +99,23 @@ def flex_requests(
     return tuple(made)
 
 
+def _asked_w(of_resources_w: Floats) -> Floats:
+    """Return what is asked of resources [W], nothing where it is no watt together."""
+    enough = of_resources_w.sum(axis=1, keepdims=True) >= _LEAST_W
+    asked_w: Floats = np.where(enough, of_resources_w, 0.0)
+    return asked_w
+
+
 class _Table:
     """The limits of some quarters of a need, and what moves them.
 
-    `more_w` is what the request makes resources draw more, shape (quarters, resources).
+    `more_w` is what the request makes resources draw more, `other_w` what that of the other
+    direction does, shape (quarters, resources).
     """
 
-    def __init__(self, grid: Grid, need: Need, quarters: set[int], more_w: Floats) -> None:
+    def __init__(
+        self, grid: Grid, need: Need, quarters: set[int], more_w: Floats, other_w: Floats
+    ) -> None:
         self._grid, self._need = grid, need
         self.elements = Elements(grid, need.assessment.margin)
         self.nodes = np.unique(need.resources.node)
@@ -110,7 +123,7 @@ class _Table:
         rows = [self._sensitivity(each) for each in _worst(binding)]
         self.sensitivities = tuple(sorted(rows, key=lambda row: (row.position, row.start_ms)))
         self._relief = [(each, _relief(need, each, more_w)) for each in binding]
-        self.violations = self.elements.violations(self._relieved())
+        self.violations = self.elements.violations(self._told(other_w))
         self.unsolved = tuple(sorted(self._unsolved(quarters), key=_place_unsolved))
 
     def reason(self) -> Bound:
@@ -121,12 +134,12 @@ class _Table:
             saved[each.bound] = saved.get(each.bound, 0.0) + each.worth * unit * max(relief, 0.0)
         return max(saved, key=lambda bound: (saved[bound], bound.value))
 
-    def _relieved(self) -> Iterator[Congestion]:
-        """Yield what the assessment found of the limits that the power asked for relieves."""
+    def _told(self, other_w: Floats) -> Iterator[Congestion]:
+        """Yield what the assessment found of the limits that are relieved, or that nothing is."""
         places = {
             (each.quarter, each.scenario, each.bound, self._name(each))
             for each, relief in self._relief
-            if relief > 0
+            if relief > 0 or _relief(self._need, each, other_w) <= 0
         }
         for one in self._need.assessment.congestions:
             place = one.quarter, one.scenario, one.bound, one.element

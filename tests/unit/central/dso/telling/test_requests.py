@@ -12,8 +12,9 @@ from central.dso.grid.model import Floats, Grid
 from central.dso.limits import Margin
 from central.dso.participating import assumed_resources
 from central.dso.powerflow import PowerFlow
-from central.dso.requesting import Need, size_need
+from central.dso.requesting import Need, Resources, size_need
 from central.dso.telling.requests import flex_requests
+from central.market.limits import grid_limits
 from ledger.facts.interval import QUARTER_MS
 from tests.grids import feeder
 
@@ -76,6 +77,25 @@ def test_each_direction_speaks_of_the_limits_that_it_relieves() -> None:
     assert told[1] == {(name, "generation") for name in ("N4", "N5", "N7", "L1-2")}
     for each in (up, down):
         assert "L1-8" in {one.element for one in each.elements}, "it must hold all the same"
+
+
+def test_what_nothing_relieves_is_told_all_the_same() -> None:
+    """The market reads from the violations what must be reached; nobody can help the second."""
+    grid = feeder(14, feeders=2, length_km=10.0, rating_a=40.0, contract_w=2_000_000)
+    power_w = np.where(grid.pod_node < 8, -220e3, 180e3)[:, None]
+    expectation = expected(grid, START_MS, {"mean": power_w})
+    flow = PowerFlow(grid)
+    able_w = np.where(grid.pod_node < 8, 900e3, 0.0)[None, :]
+    resources = Resources.of(grid.pod_node, 0 * able_w, able_w)
+    need = size_need(flow, assess(flow, expectation, margin=Margin()), resources, confidence=0.95)
+    (down,) = asked(grid, need)
+    assert down.direction is Direction.DOWN
+    assert ("L1-8", "load") in {
+        (down.elements[one.position].element, one.cause) for one in down.violations
+    }
+    (row,) = (place for place, each in enumerate(grid_limits([down], 10**9).rows)
+              if each.element == "L1-8")  # fmt: skip
+    assert grid_limits([down], 10**9).need_w[row] > 0
 
 
 def test_a_line_that_power_runs_back_through_has_generation_as_its_cause() -> None:
