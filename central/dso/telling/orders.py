@@ -94,8 +94,8 @@ def standing_va(
 ) -> Phasors:
     """Return what set-points that were sent before, and still stand, make each node draw more.
 
-    In VA, load convention, shape (quarters, nodes). A new order for the same offer takes the
-    place of what was sent for it.
+    In VA, load convention, shape (quarters, nodes), what comes back of them too. A new order for
+    the same offer takes the place of what was sent for it.
 
     Raises:
         Rejected: `sold_twice`: a POD moves for another offer already.
@@ -112,7 +112,7 @@ def standing_va(
                 continue
             ordered = moving.get((pod, start_ms))
             if ordered is None:
-                changed[at, node] += point.difference_w * (1 + 1j * tan_phi)
+                changed[at, node] += _moved_w(point, given) * (1 + 1j * tan_phi)
             elif point.offer.mrid != ordered.offer.mrid:
                 raise Rejected(
                     f"{pod} moves for offer {point.offer.mrid} already, by set-point {point.mrid}",
@@ -130,6 +130,18 @@ def _standing(given: Sequence[SetPoint]) -> dict[int, SetPoint]:
         span = point.validity
         standing.update(dict.fromkeys(range(span.start_ms, span.end_ms, QUARTER_MS), point))
     return standing
+
+
+def _moved_w(point: SetPoint, given: Sequence[SetPoint]) -> int:
+    """Return by how much a POD draws more for a set-point [W].
+
+    Where only the envelope binds, all of it is drawn that comes back. Which end that is, the
+    set-points for the same offer tell: less before is more now, and the reverse.
+    """
+    moved_w = sum(each.difference_w for each in given if each.offer == point.offer)
+    if point.difference_w or not moved_w:
+        return point.difference_w
+    return (point.most_w if moved_w < 0 else point.least_w) - point.target_w
 
 
 def _moving_ms(span: Interval, each: Resolved) -> Iterator[int]:

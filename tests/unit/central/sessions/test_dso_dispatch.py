@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from central.documents.encoding import sign
-from central.documents.header import Horizon
+from central.documents.header import Direction, Horizon
+from central.documents.offer import Rebound
 from central.documents.order import SetPoint
+from central.dso.grid.model import Floats
 from central.dso.powerflow import AS_BUILT
 from central.dso.telling.set_points import Silence
 from central.dsos.screen import short_figures, tell_dispatched
@@ -25,6 +28,9 @@ from ledger.signing import SigningKey
 from tests.activations import called
 from tests.desks import DAY, desk
 from tests.fakes.scd_documents import FakeDocuments
+
+
+HALF_AN_HOUR = Rebound(share_permille=1_000, delay_s=0, duration_s=1_800)
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +123,37 @@ def test_what_was_sent_before_is_read_back_and_numbers_go_on(
     again = dispatched(made, expected, called(span(expected), {one: {48: 150}}), held=held)
     (only,) = again.documents
     assert (only.sequence, only.supersedes) == (1, held[one][0].mrid)
+
+
+@pytest.mark.parametrize(("direction", "sign_"), [(Direction.UP, 1), (Direction.DOWN, -1)])
+def test_what_comes_back_of_what_was_sent_before_is_in_what_is_checked(
+    made: Desk, expected: Expected, direction: Direction, sign_: int
+) -> None:
+    one, other = made.grid.pods[:2]
+    first = dispatched(
+        made, expected,
+        called(span(expected), {one: {48: 200}}, rebound=HALF_AN_HOUR, direction=direction),
+    )  # fmt: skip
+    assert [each.difference_w for each in first.documents] == [sign_ * -200, 0, 0]
+    standing_w = standing(made, expected, first, other)
+    assert standing_w[47:52].tolist() == [0, sign_ * -200, sign_ * 100, sign_ * 100, 0]
+
+
+def test_no_more_comes_back_than_the_contract_lets_in(made: Desk, expected: Expected) -> None:
+    one, other = made.grid.pods[:2]
+    near_w = int(made.grid.connections[0].contract_w) - 80  # a watt more in each quarter
+    first = dispatched(
+        made, expected,
+        called(span(expected), {one: {48: 200}}, rebound=HALF_AN_HOUR, baseline_w=near_w),
+    )  # fmt: skip
+    assert standing(made, expected, first, other)[47:52].tolist() == [0, -200, 31, 30, 0]
+
+
+def standing(made: Desk, expected: Expected, first: Dispatched, other: str) -> Floats:
+    """Return what set-points make their node draw more when another POD is ordered [W]."""
+    (pod,) = {each.pod.code for each in first.documents}
+    held = {pod: list(first.documents)}
+    given = called(span(expected), {other: {49: 300}})
+    standing_va = admitted(made, span(expected), given, held).standing_va
+    assert np.count_nonzero(standing_va.any(axis=0)) == 1
+    return standing_va[:, made.grid.pod_node[made.grid.pod(pod)]].real
