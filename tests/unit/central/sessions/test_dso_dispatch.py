@@ -29,7 +29,6 @@ from tests.activations import called
 from tests.desks import DAY, desk
 from tests.fakes.scd_documents import FakeDocuments
 
-
 HALF_AN_HOUR = Rebound(share_permille=1_000, delay_s=0, duration_s=1_800)
 
 
