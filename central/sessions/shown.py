@@ -40,7 +40,7 @@ class Shown:
     def statement(self) -> str:
         """Return in words who is not believed, and what the grid above is measured at."""
         liars = ", ".join(each.measurement.name for each in self.estimate.liars)
-        doubts = ", ".join(each.statement() for each in self.seen.doubts)
+        doubts = "; ".join(each.statement() for each in self.seen.doubts)
         return (
             (f"; not believed: {liars}" if liars else "")
             + (f"; put aside: {doubts}" if doubts else "")

@@ -186,17 +186,13 @@ def _voltage(
     grid: Grid, sensor: Sensor, reading: SensorReading, amiss: Mapping[_Which, str]
 ) -> Iterator[Measurement | Doubt]:
     """Yield the mean of the voltages that can be, and those that cannot; of a dead node nothing."""
-    node, live_pu = _node(grid, sensor), list[float]()
-    for row in reading.phases:
-        if row.voltage_mv is None:
-            continue
-        reads_pu = row.voltage_mv / _rated_mv(grid, node, row)
-        if row.phase in amiss:
-            of = "" if row.phase is None else f" of {_named({row.phase})}"
-            said = f"{row.voltage_mv / _MILLI:g} V{of}"
-            yield Doubt(sensor.name, "voltage", said, amiss[row.phase])
-        elif reads_pu >= _DEAD_PU:
-            live_pu.append(reads_pu)
+    node, rows = _node(grid, sensor), [r for r in reading.phases if r.voltage_mv is not None]
+    for reason in dict.fromkeys(amiss.values()):
+        yield _doubted(sensor, [row for row in rows if amiss.get(row.phase) == reason], reason)
+    reads_pu = [
+        (row.voltage_mv or 0) / _rated_mv(grid, node, row) for row in rows if row.phase not in amiss
+    ]
+    live_pu = [each for each in reads_pu if each >= _DEAD_PU]
     if not live_pu or reading.voltage_sigma_mv is None:
         return
     told = len(live_pu)
@@ -206,6 +202,13 @@ def _voltage(
     sigma_pu = float(np.hypot(noise_pu, uneven_pu))
     mean_pu = complex(np.mean(live_pu))
     yield Measurement(sensor.name, "voltage", node, mean_pu, sigma_pu, "sensor")
+
+
+def _doubted(sensor: Sensor, rows: Sequence[PhaseReading], reason: str) -> Doubt:
+    """Return the voltages that are put aside for one reason."""
+    values = ", ".join(dict.fromkeys(f"{(row.voltage_mv or 0) / _MILLI:g}" for row in rows))
+    of = "" if rows[0].phase is None else f" of {_named(row.phase for row in rows)}"
+    return Doubt(sensor.name, "voltage", f"{values} V{of}", reason)
 
 
 def _power(
