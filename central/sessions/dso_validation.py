@@ -117,12 +117,16 @@ def taken_offers(
         if offer.mrid not in power_w:
             power_w[offer.mrid] = np.zeros(quarters)
             taken.append(offer)
+        most_w = {each.start_ms: each.maximum_w for each in offer.quarters}
         for quarter in award.quarters:
             at = (quarter.start_ms - span.start_ms) // QUARTER_MS
             if not 0 <= at < quarters:
                 raise _wrong(award, f"quarter {quarter.start_ms} is outside what was forecast")
             power_w[offer.mrid][at] += quarter.power_w
-            _need_offered(award, offer, quarter.start_ms, power_w[offer.mrid][at])
+            taken_w, offered_w = power_w[offer.mrid][at], most_w.get(quarter.start_ms, 0)
+            if taken_w > offered_w:
+                what = f"{taken_w:.0f} W taken, {offered_w} W offered"
+                raise _wrong(award, f"quarter {quarter.start_ms}: {what}")
     return Taken.of(
         grid,
         [offer.mrid for offer in taken],
@@ -131,13 +135,6 @@ def taken_offers(
         power_w=np.array(list(power_w.values())).reshape(len(taken), quarters),
         rebounds=[rebound_of(offer) for offer in taken],
     )
-
-
-def _need_offered(award: Award, offer: FlexOffer, start_ms: int, taken_w: float) -> None:
-    """Refuse more than an offer has in a quarter, whoever the buyers are."""
-    most_w = next((each.maximum_w for each in offer.quarters if each.start_ms == start_ms), 0)
-    if taken_w > most_w:
-        raise _wrong(award, f"quarter {start_ms}: {taken_w:.0f} W taken, {most_w} W offered")
 
 
 def _wrong(award: Award, what: str) -> Rejected:
