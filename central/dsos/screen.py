@@ -99,14 +99,14 @@ def tell_congestions(congestions: Sequence[Congestion]) -> None:
              f"{worst.limit:.4g} {unit}", _situation(worst), worst.cause)
         )  # fmt: skip
     _table(("element", "limit", "quarters", "worst at", "value", "allowed", "under", "by"), rows)
-    if len(groups) > _MOST_ROWS:
-        print(f"and {len(groups) - _MOST_ROWS} more; --json tells all")
+    _tell_more(len(groups))
 
 
 def tell_cut_off(cut_off: Sequence[tuple[str, Sequence[str]]]) -> None:
     """Print what nothing feeds when a line is out."""
     for line, nodes in cut_off[:_MOST_ROWS]:
         print(f"without {line} nothing feeds {_some(nodes)}")
+    _tell_more(len(cut_off))
 
 
 def tell_newton(flow: Flow) -> None:
@@ -129,6 +129,7 @@ def tell_unbalances(unbalances: Sequence[Unbalance]) -> None:
     ]  # fmt: skip
     if rows:
         _table(("uneven at", "quarters", "worst at", "value", "allowed", "under"), rows)
+    _tell_more(len(worst))
 
 
 def unbalance_figures(unbalance: Unbalance) -> dict[str, Any]:
@@ -216,6 +217,7 @@ def tell_need(desk: Desk, need: Need) -> None:
             f"{_clock(expectation.interval_of(expectation.quarter_of(left.situation)).start_ms)} "
             f"under {expectation.scenario_of(left.situation)}: {need.why_left(left)}"
         )
+    _tell_more(len(need.residual))
 
 
 def tell_validated(desk: Desk, validated: Validated) -> None:
@@ -228,9 +230,12 @@ def tell_validated(desk: Desk, validated: Validated) -> None:
     ]  # fmt: skip
     if rows:
         _table(("offer", "quarter", "offered W", "accepted W", "because of", "limit", "when"), rows)
+    _tell_more(len(found.cuts))
     whole_w, accepted_w = found.taken.power_w.sum(), found.accepted_w.sum()
     share_pct = 100 * accepted_w / whole_w if whole_w else 100.0
     print(f"{share_pct:.1f} % of what was taken is accepted, in {len(found.scenarios)} scenarios")
+    if not found.is_largest:
+        print("the search ended before it was known that the grid bears no more")
 
 
 def tell_dispatched(desk: Desk, dispatched: Dispatched) -> None:
@@ -251,8 +256,7 @@ def tell_dispatched(desk: Desk, dispatched: Dispatched) -> None:
             f"{_clock(each.start_ms)}: {each.limit} of {each.element} "
             f"(order {each.ordered.order}, offer {each.ordered.offer})"
         )
-    if len(short) > _MOST_ROWS:
-        print(f"and {len(short) - _MOST_ROWS} more; --json tells all")
+    _tell_more(len(short))
 
 
 def short_figures(desk: Desk, dispatched: Dispatched) -> dict[str, Any]:
@@ -330,6 +334,12 @@ def forecast_figures(forecast: Forecast) -> dict[str, Any]:
         "notes": [{"reason": note.reason.value, "said": note.said, "pods": list(note.pods)}
                   for note in forecast.notes],
     }  # fmt: skip
+
+
+def _tell_more(count: int) -> None:
+    """Print how many rows of a long list are left out, if any are."""
+    if count > _MOST_ROWS:
+        print(f"and {count - _MOST_ROWS} more; --json tells all")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

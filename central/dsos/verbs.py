@@ -240,7 +240,8 @@ def _validate(arguments: argparse.Namespace) -> int:
             desk, work.expected, work.plan.setting, preliminary, taken,
             progress=progress_of(arguments),
         )  # fmt: skip
-    tell(arguments, "dso-validate", validated.documents, validated.steps)
+    besides = {"is_largest": validated.validation.is_largest}
+    tell(arguments, "dso-validate", validated.documents, validated.steps, besides)
     if not arguments.json:
         tell_validated(desk, validated)
     return Exit.FALSE if validated.validation.cuts else Exit.OK

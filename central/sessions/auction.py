@@ -103,8 +103,15 @@ class Auction:
         """Check every award in every quarter-hour by AC power flow."""
         if not preliminary.awards:
             return Ended(state=RowState.NOTHING, told="nothing is taken")
-        cuts = {cut.offer for cut in self._validated(preliminary).cuts}
-        return Ended(told=f"the grid bears all but {len(cuts)} of {len(preliminary.awards)} awards")
+        validation = self._validated(preliminary)
+        cuts = {cut.offer for cut in validation.cuts}
+        told = f"the grid bears all but {len(cuts)} of {len(preliminary.awards)} awards"
+        more = (
+            ""
+            if validation.is_largest
+            else "; the search ended before it was known that it bears no more"
+        )
+        return Ended(told=f"{told}{more}")
 
     def profile(self, preliminary: MarketOutcome) -> Ended:
         """Return the profile with what the grid bears in it, I-12."""
