@@ -245,7 +245,7 @@ def test_validation_of_a_day_that_comes_back(figures: Figures) -> None:
             ours=seconds_of(lambda: validate(FLOW, drawn_va, coming, KEPT), repeats=3),
             peer=seconds_of(lambda: validate(FLOW, drawn_va, taken, KEPT), repeats=3),
             peer_name="the same offers without",
-            note="0.9 of the energy comes back in six quarters: the whole day hangs together.",
+            note="0.9 of the energy comes back in six quarters: the whole day hangs together",
         )
     )  # fmt: skip
 
