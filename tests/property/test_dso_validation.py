@@ -59,7 +59,10 @@ def worse_pu(
 
 def named(grid: Grid, cases: Cases, cut: Cut, names: Sequence[str]) -> tuple[int, int]:
     """Return the situation and the column of the limit that a cut names."""
-    at = (cases.scenario == names.index(cut.scenario)) & (cases.quarter == cut.binding.situation)
+    here = cases.quarter == cut.binding.situation
+    at = here & (cases.scenario == names.index(cut.scenario))
+    if not at.any():  # then it is the same as that in which all deliver
+        at = here & (cases.scenario == 0)
     sides = {Bound.UNDERVOLTAGE: 0, Bound.OVERVOLTAGE: len(grid.nodes)}
     first = sides.get(cut.binding.bound, 2 * len(grid.nodes))
     return int(np.flatnonzero(at)[0]), first + cut.binding.element
