@@ -20,7 +20,8 @@ Origin = Literal["sensor", "certified", "forecast", "reference"]
 
 FLOOR_VA = 1_000.0
 _METER_PCT = 1.0
-_REFERENCE_PU = 0.01
+REFERENCE_PU = 0.01
+"""How well the file knows the voltage of a source, one standard deviation."""
 LEAST_PU, MOST_PU = 0.2, 2.0
 """Beyond these a voltage is not in per unit of where it is said to be."""
 
@@ -111,7 +112,7 @@ def references(
             "voltage",
             int(node),
             complex(source["u_ref"]),
-            _REFERENCE_PU,
+            REFERENCE_PU,
             "reference",
         )
         for node, source in zip(grid.positions(sources["node"]), sources, strict=True)

@@ -11,13 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from central.dso.estimation.estimate import Estimate
-from central.dso.estimation.measuring import Measurement
+from central.dso.estimation.measuring import REFERENCE_PU, Measurement
 from central.dso.grid.admittance import BASE_VA
 from central.dso.grid.model import Grid
 from central.dso.sensitivity import sources_pu
-
-KNOWN_BY_FILE_PU = 0.01
-"""How well the file knows the voltage of a source, one standard deviation."""
 
 
 def supply_pu(grid: Grid, estimate: Estimate, measured: Sequence[Measurement]) -> float | None:
@@ -41,7 +38,7 @@ def supply_pu(grid: Grid, estimate: Estimate, measured: Sequence[Measurement]) -
     feeding = feeding[estimate.u_pu[feeding] != 0]
     if not (is_told and len(feeding)):
         return None
-    if estimate.voltage_sigma_pu(feeding).max() >= KNOWN_BY_FILE_PU:
+    if estimate.voltage_sigma_pu(feeding).max() >= REFERENCE_PU:
         return None
     u_pu = estimate.u_pu[feeding]
     given_pu = np.conj(-estimate.drawn_va[feeding] / BASE_VA / u_pu)
