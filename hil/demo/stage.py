@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -29,7 +29,7 @@ WINDOW_S = 60
 EVENING = datetime(2026, 11, 26, 18, 27, tzinfo=ZoneInfo("Europe/Rome"))
 _KINDS = ("flat", "solar", "storage", "electric")
 _FIRST_SERIAL = 23_110_001
-_LIFE_BEFORE_MS = 3 * 86_400_000
+_LIFE_BEFORE = timedelta(days=3)
 FIELD = "field"
 GROWN = "LV-6"
 # So many metered houses stand in the network; who comes after them has a meter and no place in it.
@@ -44,7 +44,7 @@ scada = "127.0.0.1:{scada}"
 pct = 35.0
 at = ["{grown}"]
 [[plant.event]]
-at_s = 0
+at_s = {begun_s}
 action = "tap"
 device = "TR-2"
 position = 4
@@ -238,9 +238,7 @@ class Stage:
 
     def write_bench(self) -> None:
         """Write the bench file: the network with its sensors, the meters, and their households."""
-        installed_on = time.strftime(
-            "%Y-%m-%d", time.gmtime((self.origin_ms - _LIFE_BEFORE_MS) / 1000)
-        )
+        installed_on = (EVENING.astimezone(UTC) - _LIFE_BEFORE).date().isoformat()
         head = [
             "[bench]",
             "weather_seed = 7",
@@ -248,7 +246,9 @@ class Stage:
             f'control = "127.0.0.1:{self.ports.bench}"',
             *self._clock(),
         ]
+        # The clocks' origin, which events count from, is later than the evening on any later day.
         plant = _PLANT.format(
+            begun_s=math.floor(EVENING.timestamp() - self.origin_ms / 1000),
             party=FIELD,
             grown=GROWN,
             scada=self.ports.scada,

@@ -1,5 +1,7 @@
 """The stage: every program can read the configuration that is written for it."""
 
+import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hil.demo.stage import AGGREGATORS, EVENING, MARKET_ORIGIN, PARTIES, Stage
 from hil.feeder.customers import customers_of
 from hil.feeder.description import read_description
 from hil.registers import MODELS
+from hil.sky import MS_PER_DAY
 from ledger.configuration import load
 from ledger.errors import Rejected
 from ledger.proving import Trust
@@ -93,6 +96,25 @@ def test_the_demo_plays_on_the_same_evening(tmp_path: Path, rate: float) -> None
     stage = Stage(tmp_path, count=6, rate=rate)
     late_ms = stage.clock.now_ms() - EVENING.timestamp() * 1000
     assert 0 <= late_ms < 60_000 * rate
+
+
+@pytest.mark.parametrize("wall_day", ["2026-11-01", "2026-11-26", "2027-03-01", "2036-01-01"])
+def test_the_plant_begins_alike_whatever_day_the_machine_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wall_day: str
+) -> None:
+    wall_s = datetime.fromisoformat(f"{wall_day}T20:00:00Z").timestamp()
+    monkeypatch.setattr(time, "time_ns", lambda: round(wall_s * 1e9))
+    stage = Stage(tmp_path / "demo", count=6, rate=10.0)
+    stage.clear()
+    stage.write_bench()
+    file = read_bench_file(stage.path("bench.toml")).value
+    assert file.clock is not None
+    assert file.plant is not None
+    evening_ms = EVENING.timestamp() * 1000
+    assert file.clock.now_ms() == pytest.approx(evening_ms, abs=10)
+    [changer_off] = file.plant.event
+    assert file.clock.origin_ms + changer_off.at_s * 1000 <= evening_ms
+    assert file.installed_day * MS_PER_DAY < evening_ms
 
 
 def test_time_that_does_not_run_faster_is_refused(tmp_path: Path) -> None:
