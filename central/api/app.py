@@ -1,5 +1,6 @@
 """The application: routes, refusals, counters, and its OpenAPI description."""
 
+import asyncio
 from typing import Any
 
 from fastapi import FastAPI
@@ -101,16 +102,20 @@ class Counting:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 500
+        status, begun = 500, False
 
         async def counted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
             await send(message)
 
         try:
             await self._app(scope, receive, counted)
+        except asyncio.CancelledError:
+            # The server ends, and the client was too slow for the time that it was left.
+            if not begun:
+                await problems.ENDING.response()(scope, receive, counted)
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             services: Services = Request(scope).app.state.services

@@ -61,6 +61,11 @@ class Problem(Exception):
         return JSONResponse(document, self.status, self.headers, MEDIA_TYPE)
 
 
+ENDING = Problem(
+    503, "ending", "the database is being stopped; ask again", headers={"Retry-After": _RETRY_S}
+)
+
+
 def problem_of(error: CertiflexError) -> Problem:
     """Return how an error of ours is told over HTTP."""
     match error:

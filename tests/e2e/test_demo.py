@@ -62,7 +62,7 @@ def test_the_demo_holds_and_says_so(tmp_path: Path) -> None:
     assert run.stderr.count("merit order, ") == 2
     logs = {log.name: log.read_text(errors="replace") for log in (folder / "log").iterdir()}
     assert len(logs) >= 27
-    assert [name for name, text in logs.items() if "Traceback" in text] == []
+    assert {name: text for name, text in logs.items() if "Traceback" in text} == {}
 
 
 def _need_market(market: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from central.config import ApiConfig
 from central.documents.encoding import sign
 from central.scd.documents import checked
 from central.scd.documents_entries import SealReason
+from central.scd.roles import Role
 from central.service import Central
 from central.serving import serve
 from ledger.chain.account import Account
@@ -51,6 +52,40 @@ async def test_it_serves_and_seals_until_it_is_stopped(tmp_path: Path) -> None:
         stop.set()
         await asyncio.wait_for(serving, 10)
         assert list(made.central.config.store.series.glob("*.parquet"))
+
+
+@pytest.mark.parametrize("client", ["leaves", "waits"])
+async def test_half_a_request_leaves_no_error_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, client: str
+) -> None:
+    monkeypatch.setattr("central.serving._GRACEFUL_S", 1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with world(tmp_path) as made:
+        config = replace(made.central.config, api=ApiConfig(port=port))
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(replace(made.central, config=config), stop))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as asking:
+            await answered(asking)
+        token = made.token(Role.GATEWAY)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = (
+            "POST /v1/ingest/segments HTTP/1.1\r\nHost: scd\r\nContent-Type: application/cbor\r\n"
+            f"Authorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\nhalf"
+        )
+        writer.write(head.encode())
+        await writer.drain()
+        await asyncio.sleep(0.3)
+        if client == "leaves":
+            writer.close()
+            await asyncio.sleep(0.3)
+        stop.set()
+        told = "" if client == "leaves" else (await reader.read()).decode()
+        writer.close()
+        await asyncio.wait_for(serving, 10)
+        assert [one.exc_info for one in caplog.records if one.exc_info] == []
+        assert [word in told for word in ("503", "ask again")] == [client == "waits"] * 2
 
 
 async def test_it_anchors_what_is_sealed(tmp_path: Path) -> None:
