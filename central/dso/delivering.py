@@ -237,9 +237,13 @@ class Cases:
     @property
     def changed_va(self) -> Phasors:
         """Return what all offers uncut make each node draw more, shape (situations, nodes)."""
-        changed_va: Phasors = np.zeros((len(self.quarter), self.levers.nodes), dtype=complex)
-        for part in self.parts:
-            changed_va[part.situations] = -part.levers.changed_va(part.most)
+        levers = self.levers
+        count = len(self.offer)
+        moved_va = sparse.csr_array(
+            (-levers.unit_va * self.power_w, levers.node, np.arange(count + 1)),
+            (count, levers.nodes),
+        )
+        changed_va: Phasors = (levers.share @ moved_va).toarray()
         return changed_va
 
     @cached_property

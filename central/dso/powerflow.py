@@ -178,7 +178,8 @@ class Flow:
             and transformers alike (the engine's own figure for a transformer is apparent power,
             but what heats is current); 0 for a link; shape (situations, branches).
         from_va: complex power into each branch at its from side, shape (situations, branches).
-        source_va: power that each source gives into the grid, shape (situations, sources).
+        source_va: power that each source gives into the grid, shape (situations, sources); it and
+            `from_va` have no columns where powers were not asked for.
         by_newton: situations that the iterated current could not solve and Newton did.
         solved: situations that have a solution; all other values of the others are NaN.
     """
@@ -236,6 +237,7 @@ class PowerFlow:
         *,
         exact: bool = False,
         partial: bool = False,
+        powers: bool = True,
         one_thread: bool = True,
     ) -> Flow:
         """Return the state of every situation.
@@ -246,6 +248,7 @@ class PowerFlow:
             exact: Newton to 1e-8 pu at once, for states that are published.
             partial: situations without a solution are marked instead of raised: for trying what
                 may be beyond what the grid can carry.
+            powers: whether powers of branches and sources are told too.
             one_thread: else all cores.
 
         Raises:
@@ -260,12 +263,14 @@ class PowerFlow:
         update = {**_load_update(drawn_va), **apart.update(self.grid, len(drawn_va))}
         threads = -1 if one_thread else 0
         by_newton = np.full(len(drawn_va), exact)
-        found, failed = self._calculate([once, update], NEWTON if exact else CURRENT, threads)
+        wanted = _STATES_AND_POWERS if powers else _STATES
+        method = NEWTON if exact else CURRENT
+        found, failed = self._calculate([once, update], method, threads, wanted)
         if failed and not exact:
             again = np.array(sorted(failed))
             by_newton[again] = True
             rows = _rows_of(update, again)
-            better, still = self._calculate([once, rows], NEWTON, threads)
+            better, still = self._calculate([once, rows], NEWTON, threads, wanted)
             failed = {int(again[row]): why for row, why in still.items()}
             _put(found, better, again)
         if failed and not partial:
@@ -275,7 +280,11 @@ class PowerFlow:
         return _without_rows(_flow(self.grid, found, by_newton), unsolved)
 
     def _calculate(
-        self, updates: Sequence["Update"], method: "_Method", threads: int
+        self,
+        updates: Sequence["Update"],
+        method: "_Method",
+        threads: int,
+        wanted: dict[Any, Any],
     ) -> tuple[dict[Any, Any], dict[int, str]]:
         """Return what the engine found, and why for each situation it could not solve."""
         with self._engine:
@@ -285,7 +294,7 @@ class PowerFlow:
                 error_tolerance=method.tolerance_pu,
                 max_iterations=_MOST_ITERATIONS,
                 threading=threads,
-                output_component_types=_WANTED,
+                output_component_types=wanted,
                 continue_on_batch_error=True,
             )
             failure = self._model.batch_error
@@ -306,7 +315,7 @@ class PowerFlow:
             alone = np.zeros_like(drawn_va[first])
             alone[island] = drawn_va[first, island]
             update = {**_load_update(alone[None]), **alone_setting.update(self.grid, 1)}
-            if self._calculate([update], NEWTON, -1)[1]:
+            if self._calculate([update], NEWTON, -1, _STATES)[1]:
                 place = names(self.grid.nodes, island, most=3)
                 break
         found = _DEVIATION.search(failed[first])
@@ -328,12 +337,19 @@ CURRENT = _Method(CalculationMethod.iterative_current, CURRENT_TOLERANCE_PU)
 NEWTON = _Method(CalculationMethod.newton_raphson, NEWTON_TOLERANCE_PU)
 
 Update = dict[ComponentType, dict[str, Any]]
-_WANTED: dict[Any, Any] = {
+_STATES: dict[Any, Any] = {
     ComponentType.node: ["u_pu", "u_angle"],
-    ComponentType.line: ["i_from", "i_to", "p_from", "q_from"],
-    ComponentType.transformer: ["i_from", "i_to", "p_from", "q_from"],
+    ComponentType.line: ["i_from", "i_to"],
+    ComponentType.transformer: ["i_from", "i_to"],
+}
+_POWERS: dict[Any, Any] = {
+    ComponentType.line: ["p_from", "q_from"],
+    ComponentType.transformer: ["p_from", "q_from"],
     ComponentType.link: ["p_from", "q_from"],
     ComponentType.source: ["p", "q"],
+}
+_STATES_AND_POWERS = {
+    kind: _STATES.get(kind, []) + _POWERS.get(kind, []) for kind in {**_STATES, **_POWERS}
 }
 
 
@@ -391,27 +407,37 @@ def _clear(found: Mapping[Any, Any], rows: Integers) -> None:
 
 
 def _flow(grid: Grid, found: Mapping[Any, Any], by_newton: Booleans) -> Flow:
-    nodes, sources = found[ComponentType.node], found[ComponentType.source]
+    nodes = found[ComponentType.node]
     situations = len(nodes["u_pu"])
     loading_pct = np.zeros((situations, len(grid.branches)))
-    from_va = np.zeros(loading_pct.shape, dtype=complex)
     for kind in BRANCH_KINDS:
-        if kind in grid.network:
+        if kind in grid.network and kind != "link":
             span, branches = grid.spans[kind], found[ComponentType[kind]]
-            from_va.real[:, span], from_va.imag[:, span] = branches["p_from"], branches["q_from"]
-            if kind != "link":
-                share_from = branches["i_from"] / grid.rating_a[0][span]
-                share_to = branches["i_to"] / grid.rating_a[1][span]
-                loading_pct[:, span] = np.maximum(share_from, share_to) * 100
+            share_from = branches["i_from"] / grid.rating_a[0][span]
+            share_to = branches["i_to"] / grid.rating_a[1][span]
+            loading_pct[:, span] = np.maximum(share_from, share_to) * 100
     return Flow(
         nodes["u_pu"],
         nodes["u_angle"],
         loading_pct,
-        from_va,
-        sources["p"] + 1j * sources["q"],
+        *_powers_va(grid, found, situations),
         by_newton,
         np.ones(situations, dtype=bool),
     )
+
+
+def _powers_va(grid: Grid, found: Mapping[Any, Any], situations: int) -> tuple[Phasors, Phasors]:
+    """Return what flows into branches, and what sources give."""
+    if ComponentType.source not in found:
+        nothing: Phasors = np.zeros((situations, 0), dtype=complex)
+        return nothing, nothing
+    from_va = np.zeros((situations, len(grid.branches)), dtype=complex)
+    for kind in BRANCH_KINDS:
+        if kind in grid.network:
+            span, branches = grid.spans[kind], found[ComponentType[kind]]
+            from_va.real[:, span], from_va.imag[:, span] = branches["p_from"], branches["q_from"]
+    sources = found[ComponentType.source]
+    return from_va, sources["p"] + 1j * sources["q"]
 
 
 def _without_rows(flow: Flow, rows: Integers) -> Flow:

@@ -120,7 +120,8 @@ class State:
     @classmethod
     def of(cls, task: Task, rows: Integers, drawn_va: Phasors, *, partial: bool = False) -> "State":
         """Return the solved states of some situations in which this is drawn."""
-        how = {"exact": task.accuracy.exact, "one_thread": task.one_thread, "partial": partial}
+        exact = task.accuracy.exact
+        how = {"exact": exact, "powers": exact, "one_thread": task.one_thread, "partial": partial}
         flow = task.power_flow.solve(drawn_va, rows_of(task.setting, rows), **how)
         return cls(drawn_va, flow, excess_pu(flow, _limits_of(task.limits, rows)))
 

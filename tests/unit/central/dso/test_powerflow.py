@@ -58,6 +58,15 @@ def test_current_and_newton_agree() -> None:
     assert exact.by_newton.all()
 
 
+def test_without_powers_the_state_is_the_same() -> None:
+    grid = feeder(30)
+    flows, drawn_va = PowerFlow(grid), loads_va(grid)
+    whole, bare = flows.solve(drawn_va), flows.solve(drawn_va, powers=False)
+    assert (whole.u_pu == bare.u_pu).all()
+    assert (whole.loading_pct == bare.loading_pct).all()
+    assert bare.from_va.shape == bare.source_va.shape == (len(drawn_va), 0)
+
+
 def test_what_is_drawn_lowers_the_voltage_and_what_is_given_raises_it() -> None:
     flows, far = PowerFlow(GRID), GRID.node("C")
     drawn, idle, given = (flows.solve(at("C", s)).voltage_pu[0] for s in (5e6, 0.0, -5e6))
