@@ -104,10 +104,22 @@ class Pull:
 
     def moved(self, step: Floats) -> Floats:
         """Return what all rows do when levers are used by so much more, shape (rows)."""
-        seen, place = np.unique(self.situation, return_inverse=True)
+        seen, place = distinct(self.situation, self.levers.share.shape[0])
         changed_va = self.levers.changed_va(step, seen)[place]
         moved: Floats = np.vecdot(self.slope.view(np.float64), changed_va.view(np.float64))
         return moved
+
+
+def distinct(values: Integers, end: int) -> tuple[Integers, Integers]:
+    """Return the values that there are, in order, and of each the place of its own among them.
+
+    Args:
+        values: 0 or more.
+        end: above all of them.
+    """
+    found = np.zeros(end, dtype=bool)
+    found[values] = True
+    return np.flatnonzero(found), (np.cumsum(found) - 1)[values]
 
 
 def entries_of(starts: Integers, rows: Integers) -> tuple[Integers, Integers]:

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from central.dso.excess import NEAR_PU, direction, outstanding, rows_at
 from central.dso.grid.model import Booleans, Floats, Integers, Phasors
-from central.dso.levers import Pull
+from central.dso.levers import Pull, distinct
 from central.dso.linear import Optimum, Programme, promising
 from central.dso.sensitivity import Jacobians
 from central.dso.tasks import Part, State, Task, Use, rows_of
@@ -108,7 +108,8 @@ class Walk:
         broken = self._broken(self._short())[: len(self._dual)] > 0
         rows = np.flatnonzero(broken | (self._dual > 0))
         situation = self._row[rows, 0]
-        moved_pu = np.array([self._moved_pu(row, self._told_by[row]) for row in situation])
+        seen, place = distinct(situation, len(self.stale))
+        moved_pu = np.array([self._moved_pu(row, self._told_by[row]) for row in seen])[place]
         which, lever, effect = self._pull.entries(rows)
         unsure = (self.x[lever] > 0) & (effect < 0)
         unsure &= -effect < _BENT * moved_pu[which] * self._size[rows][which]
@@ -205,19 +206,18 @@ class Walk:
         slope: Phasors = np.empty((len(column), known.shape[1]), dtype=complex)
         slope[: len(known)] = known
         for row in np.unique(told_by[wanted]):
-            mine, there = wanted & (told_by == row), self.part.situations[row]
-            slope[mine] = self._slopes_in(
-                there, self.part.situations[situation[mine]], column[mine]
-            )
+            mine = wanted & (told_by == row)
+            slope[mine] = self._slopes_in(row, situation[mine], column[mine])
             if mine[: len(known)].any() or row not in self._told_pu:
-                self._told_pu[row] = self._state.flow.phasors_pu(there)
+                self._told_pu[row] = self._state.flow.phasors_pu(self.part.situations[row])
         return Pull(self.part.levers, situation, slope)
 
     def _outdated(self) -> Booleans:
         """Tell which slopes were taken in another state than the one that is to tell them now."""
         alike_pu = self._task.accuracy.alike_pu
-        near = [row for row in self._told_pu if self._moved_pu(row, row) <= alike_pu]
-        return ~np.isin(self._told_by[self._pull.situation], near)
+        outdated = np.ones_like(self.stale)
+        outdated[[row for row in self._told_pu if self._moved_pu(row, row) <= alike_pu]] = False
+        return outdated[self._told_by[self._pull.situation]]
 
     def _moved_pu(self, row: int, told_by: int) -> float:
         """Return how far a situation is from the state in which one told slopes."""
@@ -226,12 +226,13 @@ class Walk:
 
     def _slopes_in(self, told_by: int, situation: Integers, column: Integers) -> Phasors:
         """Return what a W and j times what a var at each node does, shape (columns, nodes)."""
-        state, jacobian = self._state, self._jacobians.of(int(told_by))
-        seen, place = np.unique(situation, return_inverse=True)
-        seen_pu = state.flow.phasors_pu(seen)[place]
+        state, there = self._state, int(self.part.situations[told_by])
+        jacobian = self._jacobians.of(there)
+        seen, place = distinct(situation, len(self.stale))
+        seen_pu = state.flow.phasors_pu(self.part.situations[seen])[place]
         rows = rows_at(jacobian, seen_pu, column)
         found = jacobian.sensitivity(
-            state.flow.phasors_pu(told_by), state.drawn_va[told_by], rows, seen_pu=seen_pu
+            state.flow.phasors_pu(there), state.drawn_va[there], rows, seen_pu=seen_pu
         )
         sign = direction(seen_pu.shape[1], column)[:, None]
         return sign * found.per_va
