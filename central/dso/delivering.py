@@ -291,14 +291,15 @@ def _delivered(
         offer: of each lever.
         delivery: of each lever the quarter, in order.
     """
-    data, columns, counts = [np.zeros(0)], [np.zeros(0, dtype=np.int64)], [np.zeros(1, dtype=int)]
+    column = np.arange(len(offer), dtype=np.int32)
+    data, columns, counts = [np.zeros(0)], [column[:0]], [np.zeros(1, dtype=int)]
     for each in np.unique(quarter):
         rows = slice(*np.searchsorted(quarter, [each, each + 1]))
         levers = slice(*np.searchsorted(delivery, [each, each + 1]))
         delivers = factor[np.ix_(scenario[rows], offer[levers])]
         does = delivers != 0
         data.append(delivers[does])
-        columns.append(np.broadcast_to(np.arange(levers.start, levers.stop), does.shape)[does])
+        columns.append(np.broadcast_to(column[levers], does.shape)[does])
         counts.append(does.sum(axis=1))
     starts = np.cumsum(np.concatenate(counts))
     shape = len(quarter), len(offer)
