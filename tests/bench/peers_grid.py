@@ -68,10 +68,11 @@ class Pandapower(PowerFlow):
         *,
         exact: bool = False,
         partial: bool = False,
+        powers: bool = True,
         one_thread: bool = True,
     ) -> Flow:
         """Return the state of every row; accuracy is pandapower's own, always the same."""
-        del exact, one_thread
+        del exact, powers, one_thread
         rows = [self._row(va, setting.of(row), partial) for row, va in enumerate(drawn_va)]
         return joined(rows)
 
@@ -142,13 +143,19 @@ class OneByOne(PowerFlow):
         *,
         exact: bool = False,
         partial: bool = False,
+        powers: bool = True,
         one_thread: bool = True,
     ) -> Flow:
         """Return the state of every row."""
         return joined(
             [
                 super(OneByOne, self).solve(
-                    va[None], setting.of(row), exact=exact, partial=partial, one_thread=one_thread
+                    va[None],
+                    setting.of(row),
+                    exact=exact,
+                    partial=partial,
+                    powers=powers,
+                    one_thread=one_thread,
                 )
                 for row, va in enumerate(drawn_va)
             ]
