@@ -227,22 +227,23 @@ def _validate(arguments: argparse.Namespace) -> int:
     from central.documents.outcome import MarketOutcome
     from central.dsos.desks import at_desk, work_of
     from central.dsos.files import tell
-    from central.dsos.screen import progress_of, tell_validated
+    from central.dsos.screen import progress_of, seen_figures, tell_seen, tell_validated
     from central.sessions.dso_validation import dso_validation, taken_offers
 
     preliminary = one(arguments.outcome, MarketOutcome)
     offers = many(arguments.offers, FlexOffer)
     with at_desk(arguments) as (desk, central):
-        work, span, _ = work_of(arguments, desk, central)
+        work, span, shown = work_of(arguments, desk, central)
         # What is wrong with the documents is told before anything is worked out.
         taken = taken_offers(desk.grid, span, preliminary.awards, offers)
         validated = dso_validation(
             desk, work.expected, work.plan.setting, preliminary, taken,
             progress=progress_of(arguments),
         )  # fmt: skip
-    besides = {"is_largest": validated.validation.is_largest}
+    besides = {"is_largest": validated.validation.is_largest, **seen_figures(desk, shown)}
     tell(arguments, "dso-validate", validated.documents, validated.steps, besides)
     if not arguments.json:
+        tell_seen(desk, shown)
         tell_validated(desk, validated)
     return Exit.FALSE if validated.validation.cuts else Exit.OK
 
@@ -256,7 +257,13 @@ def _dispatch(arguments: argparse.Namespace) -> int:
     from central.dso.telling.set_points import Silence
     from central.dsos.desks import at_desk, work_of
     from central.dsos.files import tell
-    from central.dsos.screen import progress_of, short_figures, tell_dispatched
+    from central.dsos.screen import (
+        progress_of,
+        seen_figures,
+        short_figures,
+        tell_dispatched,
+        tell_seen,
+    )
     from central.sessions.dso_dispatch import Called, admitted, dso_dispatch, held_set_points
 
     called = Called(
@@ -266,7 +273,7 @@ def _dispatch(arguments: argparse.Namespace) -> int:
         many(arguments.baselines, Baseline),
     )
     with at_desk(arguments) as (desk, central):
-        (work, span, _), config = work_of(arguments, desk, central), central.config.dso
+        (work, span, shown), config = work_of(arguments, desk, central), central.config.dso
         held = held_set_points(central.documents, frozenset(desk.grid.pods))
         # What is wrong with the documents is told before anything is worked out.
         orders = admitted(desk, span, called, held)
@@ -275,9 +282,10 @@ def _dispatch(arguments: argparse.Namespace) -> int:
             silence=Silence(config.failsafe_after_s, config.failsafe_floor_w),
             progress=progress_of(arguments),
         )  # fmt: skip
-    besides = short_figures(desk, dispatched)
+    besides = short_figures(desk, dispatched) | seen_figures(desk, shown)
     tell(arguments, "dso-dispatch", dispatched.documents, dispatched.steps, besides)
     if not arguments.json:
+        tell_seen(desk, shown)
         tell_dispatched(desk, dispatched)
     return Exit.OK if dispatched.dispatch.is_whole else Exit.FALSE
 

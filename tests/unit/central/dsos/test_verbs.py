@@ -3,9 +3,7 @@
 import contextlib
 import io
 import json
-import logging
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,54 +20,17 @@ from central.dso.grid.model import Grid
 from central.dso.powerflow import AS_BUILT, PowerFlow
 from central.service import opened
 from central.sessions.opening import opened_desk
-from hil.plant_file import Action
 from ledger.configuration import load
 from ledger.facts.interval import QUARTER_MS, Interval
 from tests.activations import called
-from tests.desks import DAY, demo, demo_history, demo_town
+from tests.desks import DAY, demo
 from tests.documents import written
 from tests.hil.scadas import served_scada
-from tests.importing import write_history, write_weather
 from tests.segments import TestLog
-from tests.sensors import dead_at
 from tests.servers import free_port
+from tests.verbs import Told, run, with_scada
 
-Told = pytest.CaptureFixture[str]
 ON_DAY = ("--day", DAY.isoformat())
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """Programs send their logs to a stderr that is gone after the test."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    yield
-    root.handlers[:] = before
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the configuration of a database with an imported history and a weather file."""
-    folder = tmp_path_factory.mktemp("platform")
-    history = demo_history(2.2)
-    write_history(folder / "history.csv", history, history.interval.end_ms, 42 * 96)
-    write_weather(folder / "weather.csv", demo_town().weather)
-    file = folder / "central.toml"
-    file.write_text(
-        f'origin = "x"\nlog_key = "{TestLog([]).key.public.encode().hex()}"\n'
-        '[store]\nevidence = "evidence.db"\nseries = "series"\n'
-        f'[dso]\nimports = "imports"\nweather = "{folder / "weather.csv"}"\n',
-        encoding="utf-8",
-    )
-    assert main(["scd", "init", "-c", str(file)]) == 0
-    assert main(["history", "import", str(folder / "history.csv"), "-c", str(file)]) == 0
-    return file
-
-
-def run(capsys: Told, config: Path, *arguments: object) -> tuple[int, str, str]:
-    status = main([*map(str, arguments), "-c", str(config)])
-    out, err = capsys.readouterr()
-    return status, out, err
 
 
 def test_the_forecast_is_told_area_by_area_with_how_far_it_may_be_trusted(
@@ -268,13 +229,6 @@ def test_all_at_once_tells_writes_and_draws_what_the_single_verbs_do(
     assert (head.split()[0], first.split()[0]) == ("direction", "up")
 
 
-def with_scada(config: Path, url: str) -> Path:
-    """Return a configuration beside another, with a SCADA in it."""
-    file = config.with_name("with-scada.toml")
-    file.write_text(f'{config.read_text(encoding="utf-8")}scada_url = "{url}"\n', encoding="utf-8")
-    return file
-
-
 def test_own_means_are_kept_then_sent_and_sent_again_after_scada_was_away(
     config: Path, capsys: Told, tmp_path: Path
 ) -> None:
@@ -306,42 +260,6 @@ def test_own_means_are_kept_then_sent_and_sent_again_after_scada_was_away(
         there = with_scada(config, served.url)
         status, _, err = run(capsys, there, "dso", "send", kept)
         assert (status, "its time is over" in err) == (4, True)
-
-
-def at_instant(config: Path, unix_ms: int) -> Path:
-    """Return a configuration beside another whose clock all but stands at an instant."""
-    file = config.with_name("in-the-evening.toml")
-    clock = f"[clock]\norigin_ms = {unix_ms}\nrate = 0.000001\n"
-    file.write_text(f"{config.read_text(encoding='utf-8')}{clock}", encoding="utf-8")
-    return file
-
-
-def test_the_next_hours_are_planned_from_where_the_changers_stand(
-    config: Path, capsys: Told, tmp_path: Path
-) -> None:
-    evening_ms = day_start_ms(DAY) + 19 * 3_600_000
-    with served_scada(now_ms=evening_ms) as served:
-        served.plant.act(Action.TAP, "TR-1", 2, evening_ms)
-        there = at_instant(with_scada(config, served.url), evening_ms)
-        sending = ("dso", "all", "--hours", "--send", "--to", tmp_path, "--json")
-        _, out, err = run(capsys, there, *sending)
-        told = json.loads(out)
-        assert list(told["steps"]) == [f"RT-{row}a" for row in range(1, 8)]
-        (own,) = (each for each in told["documents"] if each["ii"] == "I-11")
-        moves = [each for each in own["taps"] if each["transformer"] == "TR-1"]
-        assert moves, "the case is too easy"
-        assert moves[0]["from_tap"] == 2
-        assert "SCADA took it" in err
-        dead = ("--hours", "--field", written(tmp_path / "field.json", [dead_at(evening_ms)]))
-        _, out, _ = run(capsys, there, "dso", "assess", *dead)
-        assert "silent sensors: " in out
-        named = "put aside, sensor VC-MV-1: voltage 0 V: the phase or its sensor is dead"
-        assert named in out.splitlines()
-        _, out, _ = run(capsys, there, "dso", "request", *dead)
-        assert named in out.splitlines()
-    status, out, err = run(capsys, there, "dso", "assess", "--hours")
-    assert (status, out) == (5, "")
-    assert "SCADA does not answer" in err, "nobody guesses where they stand"
 
 
 def test_orders_become_set_points_and_what_was_not_won_is_told(

@@ -1,0 +1,40 @@
+"""A database with an imported history and a weather file, for verbs to work on."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from central.__main__ import main
+from tests.desks import demo_history, demo_town
+from tests.importing import write_history, write_weather
+from tests.segments import TestLog
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Programs send their logs to a stderr that is gone after the test."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    root.handlers[:] = before
+
+
+@pytest.fixture(scope="package")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the configuration of a database with an imported history and a weather file."""
+    folder = tmp_path_factory.mktemp("platform")
+    history = demo_history(2.2)
+    write_history(folder / "history.csv", history, history.interval.end_ms, 42 * 96)
+    write_weather(folder / "weather.csv", demo_town().weather)
+    file = folder / "central.toml"
+    file.write_text(
+        f'origin = "x"\nlog_key = "{TestLog([]).key.public.encode().hex()}"\n'
+        '[store]\nevidence = "evidence.db"\nseries = "series"\n'
+        f'[dso]\nimports = "imports"\nweather = "{folder / "weather.csv"}"\n',
+        encoding="utf-8",
+    )
+    assert main(["scd", "init", "-c", str(file)]) == 0
+    assert main(["history", "import", str(folder / "history.csv"), "-c", str(file)]) == 0
+    return file
