@@ -1,5 +1,8 @@
 """`certiflex central` as it is typed, and configurations beside one that is there."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,16 @@ import pytest
 from central.__main__ import main
 
 Told = pytest.CaptureFixture[str]
+
+
+@contextmanager
+def logs_as_before() -> Iterator[None]:
+    """Take back how programs set up logging: their stderr is gone after the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def run(capsys: Told, config: Path, *arguments: object) -> tuple[int, str, str]:

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +19,6 @@ from tests.grids import station
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 Told = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """Programs send their logs to a stderr that is gone after the test."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    yield
-    root.handlers[:] = before
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The command: data on stdout, one line of error, the exit statuses of the house."""
 
 import json
-import logging
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -28,15 +26,6 @@ def config_file(made: World) -> Path:
         '[store]\nevidence = "evidence.db"\nseries = "series"\n[series]\ngrace_s = 0\n'
     )
     return path
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """Programs send their logs to a stderr that is gone after the test."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    yield
-    root.handlers[:] = before
 
 
 @pytest.fixture

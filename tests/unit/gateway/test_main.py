@@ -1,8 +1,7 @@
 """The command line: data on stdout, one clear line for each fault, an exit status for each turn."""
 
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,16 +21,6 @@ from tests.servers import free_port
 
 Told = tuple[int, str, str]
 Run = Callable[..., Told]
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """Let the next test log as if no command had run."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture

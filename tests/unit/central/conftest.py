@@ -1,7 +1,5 @@
 """A database with an imported history and a weather file, for verbs to work on."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +8,7 @@ from central.__main__ import main
 from tests.desks import demo_history, demo_town
 from tests.importing import write_history, write_weather
 from tests.segments import TestLog
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """Programs send their logs to a stderr that is gone after the test."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    yield
-    root.handlers[:] = before
+from tests.verbs import logs_as_before
 
 
 @pytest.fixture(scope="package")
@@ -35,6 +25,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'[dso]\nimports = "imports"\nweather = "{folder / "weather.csv"}"\n',
         encoding="utf-8",
     )
-    assert main(["scd", "init", "-c", str(file)]) == 0
-    assert main(["history", "import", str(folder / "history.csv"), "-c", str(file)]) == 0
+    with logs_as_before():
+        assert main(["scd", "init", "-c", str(file)]) == 0
+        assert main(["history", "import", str(folder / "history.csv"), "-c", str(file)]) == 0
     return file
