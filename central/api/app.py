@@ -38,6 +38,7 @@ def application(services: Services | None) -> FastAPI:
         app.include_router(each.router)
     app.router.routes.extend(ingest.ROUTES)
     app.openapi = lambda: description(app)  # type: ignore[method-assign]
+    app.add_middleware(Ending)
     app.add_middleware(Counting)
     return app
 
@@ -91,6 +92,29 @@ def _tidy(operation: dict[str, Any], *, is_open: bool) -> None:
         operation["responses"].pop("422")
 
 
+class Ending:
+    """Tells a client that was too slow for the time which a stopping server leaves it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; one that is cut off before its answer has begun is told so."""
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except asyncio.CancelledError:
+            if begun or scope["type"] != "http":
+                raise
+            await problems.ENDING.response()(scope, receive, send)
+
+
 class Counting:
     """Counts answers by method, route and status; paths with PODs in them are never a label."""
 
@@ -102,20 +126,16 @@ class Counting:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, begun = 500, False
+        status = 500
 
         async def counted(message: Message) -> None:
-            nonlocal status, begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                status, begun = message["status"], True
+                status = message["status"]
             await send(message)
 
         try:
             await self._app(scope, receive, counted)
-        except asyncio.CancelledError:
-            # The server ends, and the client was too slow for the time that it was left.
-            if not begun:
-                await problems.ENDING.response()(scope, receive, counted)
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             services: Services = Request(scope).app.state.services

@@ -237,14 +237,7 @@ class Cases:
     @property
     def changed_va(self) -> Phasors:
         """Return what all offers uncut make each node draw more, shape (situations, nodes)."""
-        levers = self.levers
-        count = len(self.offer)
-        moved_va = sparse.csr_array(
-            (-levers.unit_va * self.power_w, levers.node, np.arange(count + 1)),
-            (count, levers.nodes),
-        )
-        changed_va: Phasors = (levers.share @ moved_va).toarray()
-        return changed_va
+        return self.levers.changed_va(-self.power_w)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:

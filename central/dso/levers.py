@@ -46,9 +46,13 @@ class Levers:
             x: how much of each is used, shape (levers).
             situations: which, each once; all if None.
         """
-        count = self.share.shape[0] if situations is None else len(situations)
-        place = np.full(self.share.shape[0], -1)
-        place[slice(None) if situations is None else situations] = np.arange(count)
+        if situations is None:
+            starts = np.arange(len(x) + 1)
+            by_node_va = (self.unit_va * x, self.node, starts), (len(x), self.nodes)
+            every_va: Phasors = (self.share @ sparse.csr_array(*by_node_va)).toarray()
+            return every_va
+        count, place = len(situations), np.full(self.share.shape[0], -1)
+        place[situations] = np.arange(count)
         changed_va: Phasors = np.zeros(count * self.nodes, dtype=complex)
         used, by_lever = np.flatnonzero(x), self._by_lever
         for first in range(0, len(used), _AT_ONCE):

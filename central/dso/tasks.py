@@ -18,7 +18,7 @@ class Accuracy:
     """How exactly limits are kept.
 
     Args:
-        exact: states by Newton, else by iterated current.
+        exact: states by Newton and with powers, as they are published, else by iterated current.
         inside_pu: how far inside a limit is aimed at, so that it holds in spite of `noise_pu`.
         noise_pu: what means nothing.
         alike_pu: how far voltages may move until their slopes are taken anew.

@@ -130,8 +130,9 @@ def test_commands_that_make_no_sense_are_refused(request_: dict[str, object], to
     assert bench.meters["one"].script.covering(HandClock().now_ms()) == []
 
 
-def test_meters_of_the_future_are_refused() -> None:
-    file = BenchFile((tcp_meter(),), BenchSettings(installed_on="2099-01-01"))
+@pytest.mark.parametrize("clock", [None, ScaledClock(1_795_392_000_000, 10.0)])
+def test_meters_of_the_future_are_refused(clock: ScaledClock | None) -> None:
+    file = BenchFile((tcp_meter(),), BenchSettings(installed_on="2099-01-01"), clock=clock)
     with pytest.raises(Rejected, match=r"bench.installed_on: .* installed in the future"):
         Bench(file, HandClock())
 

@@ -2,8 +2,7 @@
 
 import argparse
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 
 import pytest
@@ -12,15 +11,6 @@ from ledger import command
 from ledger.command import Exit, main, parser, run, show, subcommand
 from ledger.configuration import Misconfigured
 from ledger.errors import InvariantBroken, Refused, Rejected, Unavailable
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def ran(verb: Callable[[argparse.Namespace], int], *flags: str) -> int:
