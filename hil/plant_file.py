@@ -22,7 +22,10 @@ COUNTED = frozenset({Action.TAP, Action.CAPACITOR})
 
 @dataclass(frozen=True, slots=True)
 class EventSettings:
-    """Something that happens, *at_s* after the clock's origin, or else after the start."""
+    """Something that happens, *at_s* after the clock's origin, or else after the start.
+
+    What is earlier than the start, as where *at_s* is below 0, has happened at the start.
+    """
 
     at_s: float
     action: Action

@@ -23,6 +23,7 @@ def logs_as_before() -> Iterator[None]:
 
 
 def run(capsys: Told, config: Path, *arguments: object) -> tuple[int, str, str]:
+    """Type a command; return its status, and what it wrote to stdout and to stderr."""
     status = main([*map(str, arguments), "-c", str(config)])
     out, err = capsys.readouterr()
     return status, out, err
